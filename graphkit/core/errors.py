@@ -1,0 +1,155 @@
+"""The errors that graphkit raises on purpose.
+
+The whole tree::
+
+    GraphkitError                   500
+    ├── GraphError  (ValueError)    500   the structure of a graph, or binding it to code, is wrong
+    │   └── SpecError               500   a saved form (dict, JSON, YAML) is not a graph
+    ├── StepError   (RuntimeError)  500   an event could not be answered; names the step
+    │   ├── BadRequest   (ValueError)     400
+    │   ├── ModelNotFound (LookupError)   404   also an unknown route, version or path
+    │   └── ModelNotReady                 503   still loading, or its load failed
+    ├── StreamError (OSError)       500   a stream cannot be opened, written or read
+    └── MissingExtra (ImportError)  500   an optional package is not installed
+
+Every class carries its HTTP status as a plain int; an instance may carry another one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class GraphkitError(Exception):
+    """Base of all errors that graphkit raises on purpose.
+
+    Parameters
+    ----------
+    message
+        What went wrong, in one sentence.
+    step
+        Full name of the step that is concerned, if there is one.
+    status
+        HTTP status, where it differs from the class's.
+    """
+
+    status: int = 500
+    step: str | None = None
+
+    def __init__(self, message: str = "", *, step: str | None = None, status: int | None = None) -> None:
+        super().__init__(message)
+        if step is not None:
+            self.step = step
+        if status is not None:
+            self.status = status
+
+    @property
+    def message(self) -> str:
+        """The sentence that was raised."""
+        return str(self.args[0]) if self.args else ""
+
+    def __str__(self) -> str:
+        # LookupError's relatives print a repr; a message is meant to be read as it is.
+        return self.message
+
+
+class GraphError(GraphkitError, ValueError):
+    """The structure of a graph, or what it names, is wrong.
+
+    Parameters
+    ----------
+    message
+        The sentence; left out, it is made of the problems.
+    problems
+        Every problem found, one sentence each.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        step: str | None = None,
+        status: int | None = None,
+        problems: Sequence[str] = (),
+    ) -> None:
+        self.problems: tuple[str, ...] = tuple(problems) or ((message,) if message else ())
+        super().__init__(message or _listed(self.problems), step=step, status=status)
+
+
+class SpecError(GraphError):
+    """A dict, JSON or YAML text does not describe a graph."""
+
+
+class StepError(GraphkitError, RuntimeError):
+    """An event could not be answered; ``__cause__`` holds the step's own exception."""
+
+
+class BadRequest(StepError, ValueError):
+    """The event's body, content type or operation cannot be used."""
+
+    status = 400
+
+
+class ModelNotFound(StepError, LookupError):
+    """No model, route, version or path of that name."""
+
+    status = 404
+
+
+class ModelNotReady(StepError):
+    """The model is still loading, or could not be loaded."""
+
+    status = 503
+
+
+class StreamError(GraphkitError, OSError):
+    """A stream cannot be opened, written or read."""
+
+
+class MissingExtra(GraphkitError, ImportError):
+    """A package that only some features need is not installed.
+
+    Parameters
+    ----------
+    feature
+        What was asked for.
+    package
+        The package that is missing.
+    extra
+        The graphkit extra that installs it.
+    """
+
+    def __init__(self, feature: str, package: str, extra: str) -> None:
+        super().__init__(f"{feature} needs {package}, which is not installed: pip install 'graphkit-serving[{extra}]'")
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """Return ``", did you mean 'x'?"`` for the allowed name closest to ``name``, else an empty string.
+
+    >>> nearest("handlr", ["handler", "name"])
+    ", did you mean 'handler'?"
+    """
+    names = sorted({str(item) for item in allowed})
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    if not close:
+        folded = {item.casefold(): item for item in names}
+        close = [folded[str(name).casefold()]] if str(name).casefold() in folded else []
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def choices(allowed: Iterable[str], most: int = 12) -> str:
+    """Return the allowed names as a short list for a message.
+
+    >>> choices(["b", "a"])
+    "'a', 'b'"
+    """
+    names = sorted({str(item) for item in allowed})
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "") or "none"
+
+
+def _listed(problems: Sequence[str]) -> str:
+    if len(problems) == 1:
+        return problems[0]
+    return f"{len(problems)} problems:\n" + "\n".join(f"  - {problem}" for problem in problems)

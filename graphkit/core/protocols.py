@@ -1,0 +1,92 @@
+"""The seams between rooms: what one room may ask of another without importing it.
+
+Handles must offer things that live upstairs (a mock server, a private run, a live picture). They reach them
+through :data:`seam`, which ``graphkit/__init__.py`` fills once; that wiring is the package's only module state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+
+class Route(Protocol):
+    """A bound child of a router: one model or function."""
+
+    name: str
+
+    def run(self, event: Any) -> Any:
+        """Run the route on an event; returns the event with its answer as body, or an awaitable of it."""
+
+
+class Pools(Protocol):
+    """Runs several routes on one event; owned and closed by the bound graph."""
+
+    def map(self, executor_type: str, routes: Mapping[str, Route], event: Any) -> Any:
+        """Run every route on a copy of the event of its own.
+
+        Returns ``{key: Event or Exception}`` in the order of ``routes`` (a route that raised stands there with its
+        exception), or an awaitable of it when a route is asynchronous.
+        """
+
+    def close(self) -> None:
+        """Stop the workers; the pools can be used again afterwards."""
+
+
+class Message(Protocol):
+    """One entry of a stream as a consumer sees it."""
+
+    id: str
+    body: Any
+    attempts: int
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """A durable or in-memory queue of JSON-like bodies, at-least-once."""
+
+    url: str
+
+    def push(self, data: Any, *, key: str | None = None) -> None:
+        """Append one body, or several when given a list; returns when they are stored."""
+
+    def read(self, start: int = 0, limit: int | None = None) -> list[Any]:
+        """Return stored bodies in order without taking them."""
+
+    def take(self, count: int = 1, *, group: str = "default", lease_s: float = 30.0) -> Sequence[Message]:
+        """Lease up to ``count`` entries to this consumer; an entry that is not acknowledged in time comes again."""
+
+    def ack(self, messages: Iterable[Message], *, group: str = "default") -> None:
+        """Mark leased entries as done."""
+
+    def as_df(self) -> Any:
+        """Return the stored bodies as a pandas DataFrame, one row each."""
+
+    def close(self) -> None:
+        """Release files and connections; the stored entries stay."""
+
+    def __len__(self) -> int: ...
+
+
+class Seam:
+    """What lower rooms may ask of upper ones; each field is filled by ``graphkit/__init__.py``."""
+
+    def __init__(self) -> None:
+        #: ``mock_server(root, **options) -> GraphServer``
+        self.mock_server: Callable[..., Any] = _unwired
+        #: ``run_step(step, event, args, kwargs)``: run one step on its own
+        self.run_step: Callable[..., Any] = _unwired
+        #: ``init_step(step, context, namespace, mode, reset, extra)``: bind one step on its own
+        self.init_step: Callable[..., Any] = _unwired
+        #: ``display(root) -> mime bundle``: richer than the static picture; ``None`` without the notebook room
+        self.display: Callable[..., Mapping[str, Any]] | None = None
+        #: ``open_stream(url, **options) -> Stream``
+        self.open_stream: Callable[..., Any] = _unwired
+
+
+def _unwired(*args: Any, **kwargs: Any) -> Any:
+    raise RuntimeError("this part of graphkit is reached through 'import graphkit'")
+
+
+seam = Seam()
+

@@ -1,0 +1,70 @@
+"""Nodes and edges of a graph, worked out from its spec. It never fails: what is wrong is listed as problems,
+so that a half-built graph can still be drawn.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from graphkit.spec.steps import AnyStep, Kind, Root
+
+
+class EdgeKind(str, Enum):
+    """What an edge stands for."""
+
+    FLOW = "flow"  # the event goes on
+    ROUTE = "route"  # a router may pass the event to this route
+    ERROR = "error"  # taken when the tail fails (from the flow itself: when any of its steps fails)
+    RESUME = "resume"  # from an error step back into the flow (``before=``)
+
+    __str__ = str.__str__
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """One step, with its place in the whole graph.
+
+    ``path`` is the full name (``flow/step``, ``models/iris``; the root itself is ``""``), ``parent`` the path of
+    the flow or router that holds it, ``function`` the child function that it runs in (inherited; ``""`` is the root).
+    """
+
+    path: str
+    name: str
+    kind: Kind
+    step: AnyStep | Root
+    parent: str | None
+    function: str = ""
+
+
+class Edge(msgspec.Struct, frozen=True, kw_only=True):
+    """An edge between two nodes, named by their paths. The tail of a flow's error edge is the flow's own path."""
+
+    tail: str
+    head: str
+    kind: EdgeKind = EdgeKind.FLOW
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """Something wrong with the structure; ``path`` is the step that it concerns (``""`` for the whole graph)."""
+
+    path: str
+    message: str
+
+
+class Topology(msgspec.Struct, frozen=True, kw_only=True):
+    """A graph as nodes and edges.
+
+    ``nodes`` holds the root first, then parents before children, in declared order. ``starts`` are the paths of
+    the root flow's steps that get the request (the root itself when it is a router). ``ends`` are the steps whose
+    output leaves the root flow; ``answer`` is the one whose output is the answer, ``None`` when the flow answers
+    with the event's id. Edges whose other end does not exist are left out and listed in ``problems``.
+    """
+
+    root: Root
+    nodes: dict[str, Node]
+    edges: tuple[Edge, ...]
+    starts: tuple[str, ...]
+    ends: tuple[str, ...] = ()
+    answer: str | None = None
+    problems: tuple[Problem, ...] = ()
