@@ -1,0 +1,145 @@
+"""From a spec to its topology: nodes, edges, starts, ends and every problem of structure, in linear time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphkit.core.errors import nearest
+from graphkit.plan.checks import structure_problems
+from graphkit.plan.topology import Edge, EdgeKind, Node, Problem, Topology
+from graphkit.spec.steps import AnyStep, Error, Flow, Kind, Root, Router, Task, children
+
+
+def trace_topology(root: Root) -> Topology:
+    """Return the topology of a graph, with all problems of its structure.
+
+    Parameters
+    ----------
+    root
+        A root flow or a router.
+
+    Examples
+    --------
+    >>> from graphkit.spec.steps import RootFlow, Task
+    >>> flow = RootFlow(steps={"a": Task(name="a", handler="f"), "b": Task(name="b", handler="g", after=("a",))})
+    >>> topology = trace_topology(flow)
+    >>> topology.starts, topology.answer, [(edge.tail, edge.head) for edge in topology.edges]
+    (('a',), 'b', [('a', 'b')])
+    """
+    nodes = {node.path: node for node in _walk(root)}
+    problems: list[Problem] = []
+    edges: list[Edge] = []
+    for node in nodes.values():
+        if isinstance(node.step, Router):
+            edges += [
+                Edge(tail=node.path, head=join(node.path, key), kind=EdgeKind.ROUTE) for key in node.step.routes
+            ]
+        elif isinstance(node.step, Flow):
+            edges += _flow_edges(node.path, node.step, problems)
+    starts: tuple[str, ...] = ("",)
+    ends: tuple[str, ...] = ("",)
+    answer: str | None = ""
+    if isinstance(root, Flow):
+        starts, ends, answer = flow_ends("", root, nodes, edges)
+    found = Topology(root=root, nodes=nodes, edges=tuple(edges), starts=starts, ends=ends, answer=answer)
+    problems += structure_problems(found)
+    return Topology(
+        root=root, nodes=nodes, edges=tuple(edges), starts=starts, ends=ends, answer=answer, problems=tuple(problems)
+    )
+
+
+def join(parent: str, name: str) -> str:
+    """Return the path of a child.
+
+    >>> join("", "a"), join("flow", "a")
+    ('a', 'flow/a')
+    """
+    return f"{parent}/{name}" if parent else name
+
+
+def flow_ends(
+    path: str, flow: Flow, nodes: dict[str, Node], edges: list[Edge] | tuple[Edge, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+    """Return the starts, the ends and the answering step of one flow, as paths."""
+    own = [join(path, name) for name in flow.steps]
+    members = set(own)
+    entered: set[str] = set()
+    left: dict[str, list[str]] = {}
+    for edge in edges:
+        if edge.head in members and edge.kind is not EdgeKind.ROUTE:
+            entered.add(edge.head)
+            if edge.kind is EdgeKind.FLOW:
+                left.setdefault(edge.tail, []).append(edge.head)
+    starts = tuple(
+        child
+        for child in own
+        if child not in entered and nodes[child].kind is not Kind.ERROR and not nodes[child].step.after
+    )
+    reached = _reach(starts, left)
+    ends = tuple(child for child in own if child in reached and child not in left)
+    return starts, ends, _answer(path, flow, nodes, ends)
+
+
+def _answer(path: str, flow: Flow, nodes: dict[str, Node], ends: tuple[str, ...]) -> str | None:
+    for name, step in flow.steps.items():
+        if isinstance(step, Task) and step.responder and not isinstance(step, Error):
+            return join(path, name)
+    if flow.final_step and flow.final_step in flow.steps:
+        return join(path, flow.final_step)
+    if len(ends) == 1 and nodes[ends[0]].kind is not Kind.QUEUE:
+        return ends[0]
+    return None
+
+
+def _reach(starts: tuple[str, ...], left: dict[str, list[str]]) -> set[str]:
+    reached = set(starts)
+    todo = list(starts)
+    while todo:
+        for head in left.get(todo.pop(), ()):
+            if head not in reached:
+                reached.add(head)
+                todo.append(head)
+    return reached
+
+
+def _walk(root: Root) -> Iterator[Node]:
+    todo: list[tuple[str, AnyStep | Root, str | None, str, str]] = [("", root, None, "", root.name or "")]
+    while todo:
+        path, step, parent, function, name = todo.pop()
+        function = getattr(step, "function", None) or function
+        yield Node(path=path, name=name, kind=step.kind, step=step, parent=parent, function=function)
+        todo += [
+            (join(path, key), child, path, function, key) for key, child in reversed(list(children(step).items()))
+        ]
+
+
+def _flow_edges(path: str, flow: Flow, problems: list[Problem]) -> Iterator[Edge]:
+    names = flow.steps
+
+    def known(owner: str, name: str, word: str) -> bool:
+        if name in names:
+            return True
+        problems.append(
+            Problem(path=owner, message=f"{word} names {name!r}, which is no step of the flow{nearest(name, names)}")
+        )
+        return False
+
+    for name, step in names.items():
+        child = join(path, name)
+        for before in step.after:
+            if known(child, before, "after"):
+                yield Edge(tail=join(path, before), head=child)
+        # a nested flow may name a handler of its own, for all of its steps
+        own = isinstance(step, Flow) and step.on_error in step.steps
+        if step.on_error and not own and known(child, step.on_error, "on_error"):
+            yield Edge(tail=child, head=join(path, step.on_error), kind=EdgeKind.ERROR)
+        if isinstance(step, Error):
+            for target in step.before:
+                if known(child, target, "before"):
+                    yield Edge(tail=child, head=join(path, target), kind=EdgeKind.RESUME)
+    if flow.on_error and flow.on_error in names:
+        yield Edge(tail=path, head=join(path, flow.on_error), kind=EdgeKind.ERROR)
+    elif flow.on_error and flow.kind is Kind.ROOT:
+        known(path, flow.on_error, "on_error")
+    if flow.final_step:
+        known(path, flow.final_step, "final_step")
