@@ -1,0 +1,39 @@
+"""Open the tutorial in JupyterLab: ``python binder/start.py``.
+
+Makes a virtual environment in the user's cache folder on the first run, and uses it again afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import environment
+
+TUTORIAL = "notebooks/01_quickstart.ipynb"
+
+
+def main() -> int:
+    """Install graphkit with what the tutorials need, and start JupyterLab on one of them."""
+    parser = argparse.ArgumentParser(description="Open the graphkit tutorial in JupyterLab.")
+    parser.add_argument("notebook", nargs="?", default=TUTORIAL, help=f"what to open (default: {TUTORIAL})")
+    parser.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
+    parser.add_argument("--port", type=int, help="port of JupyterLab (default: 8888, or the next free one)")
+    parser.add_argument("--setup-only", action="store_true", help="install, and stop there")
+    options = parser.parse_args()
+    if not (environment.CHECKOUT / options.notebook).exists():
+        parser.error(f"{options.notebook} is not in {environment.CHECKOUT}")
+
+    python = environment.ready("notebook,examples")
+    if options.setup_only:
+        return 0
+    lab = ["-m", "jupyterlab", options.notebook]
+    if options.no_browser:
+        lab.append("--no-browser")
+    if options.port:
+        lab.append(f"--port={options.port}")
+    return environment.run(python, *lab)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
