@@ -1,0 +1,325 @@
+"""The handles of flows: the root flow, and flows nested in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from graphkit.build.base import BaseStep
+from graphkit.build.freeze import thaw
+from graphkit.build.picture import PictureMixin
+from graphkit.build.place import insert, place_after
+from graphkit.build.shorthand import make_step
+from graphkit.core.errors import GraphError, choices, nearest
+from graphkit.core.protocols import seam
+from graphkit.spec import codec
+
+
+class FlowStep(PictureMixin, BaseStep):
+    """A flow of steps; it may stand in another flow, whose event it then takes through its own steps.
+
+    Parameters
+    ----------
+    name, after
+        Name, and names of the steps before.
+    steps
+        Steps by name: handles, or their dicts.
+    engine
+        ``"sync"`` or ``"async"``; both run every graph in the same way.
+    final_step
+        Name of the step whose output is the answer, where no step responds.
+
+    Examples
+    --------
+    >>> flow = FlowStep("prepare")
+    >>> _ = flow.to(name="double", handler="(event * 2)").to(name="inc", handler="(event + 1)")
+    >>> list(flow), flow["inc"].after
+    (['double', 'inc'], ['double'])
+    """
+
+    kind: ClassVar[str] = "flow"
+    default_shape: ClassVar[str] = "box"
+    _fields: ClassVar[tuple[str, ...]] = (*BaseStep._fields, "engine", "final_step", "steps")
+    engine: str | None
+    final_step: str | None
+
+    def __init__(
+        self,
+        name: str | None = None,
+        steps: Mapping[str, Any] | None = None,
+        after: Any = None,
+        engine: str | None = None,
+        final_step: str | None = None,
+    ) -> None:
+        super().__init__(name, after)
+        self.__dict__.update(engine=engine, final_step=final_step, _steps={}, _last_added=None)
+        self._set_steps(steps)
+
+    # ---- adding steps -------------------------------------------------------------------------------------
+
+    def to(
+        self,
+        class_name: Any = None,
+        name: str | None = None,
+        handler: Any = None,
+        graph_shape: str | None = None,
+        function: str | None = None,
+        full_event: bool | None = None,
+        input_path: str | None = None,
+        result_path: str | None = None,
+        **class_args: Any,
+    ) -> Any:
+        """Add a step at the start of the flow and return it; parameters as in :meth:`BaseStep.to`.
+
+        A nested flow that has steps is followed by the new step instead: ``flow.to(...)`` first fills it, and
+        ``graph["flow"]`` in :meth:`add_step` with ``after="flow"`` continues behind it.
+        """
+        step = make_step(
+            class_name,
+            name,
+            handler,
+            graph_shape=graph_shape,
+            function=function,
+            full_event=full_event,
+            input_path=input_path,
+            result_path=result_path,
+            class_args=class_args,
+        )
+        return place_after(self, step, ())
+
+    def add_step(
+        self,
+        class_name: Any = None,
+        name: str | None = None,
+        handler: Any = None,
+        after: Any = None,
+        before: Any = None,
+        graph_shape: str | None = None,
+        function: str | None = None,
+        full_event: bool | None = None,
+        input_path: str | None = None,
+        result_path: str | None = None,
+        **class_args: Any,
+    ) -> Any:
+        """Add a step anywhere in the flow and return it.
+
+        Parameters
+        ----------
+        after
+            Name of the step before, a list of names, or ``"$prev"`` for the one added last.
+        before
+            Name or names of the steps behind; what led to them leads to the new step.
+        class_name, name, handler, graph_shape, function, full_event, input_path, result_path, **class_args
+            As in :meth:`BaseStep.to`.
+
+        Raises
+        ------
+        GraphError
+            If a name is unknown, is taken, or would close a loop.
+
+        Examples
+        --------
+        >>> graph = RootFlowStep()
+        >>> _ = graph.add_step(name="a", handler="(event)")
+        >>> _ = graph.add_step(name="c", handler="(event)", after="$prev")
+        >>> graph.add_step(name="b", handler="(event)", after="a", before="c").after, graph["c"].after
+        (['a'], ['b'])
+        """
+        step = make_step(
+            class_name,
+            name,
+            handler,
+            graph_shape=graph_shape,
+            function=function,
+            full_event=full_event,
+            input_path=input_path,
+            result_path=result_path,
+            class_args=class_args,
+        )
+        return insert(self, step, after, before)
+
+    def insert_step(self, key: str, step: Any, after: Any = None, before: Any = None) -> Any:
+        """Put a step object (or its dict) into the flow under a name, behind ``after`` and in front of ``before``."""
+        return insert(self, make_step(step, key, None, class_args={}), after, before)
+
+    def set_flow(self, steps: Sequence[Any], force: bool = False) -> Any:
+        """Make the flow a line of steps and return the last of them.
+
+        Parameters
+        ----------
+        steps
+            Step objects, dicts of :meth:`BaseStep.to`'s parameters, classes, functions or names.
+        force
+            Drop the steps that are there; without it they are an error.
+        """
+        if self._steps and not force:
+            raise GraphError(
+                f"the flow has steps already ({choices(self._steps)}); set_flow(..., force=True) drops them"
+            )
+        self.clear_children()
+        last: Any = self
+        for item in steps:
+            if isinstance(item, Mapping) and "kind" not in item:
+                last = last.to(**item)
+            else:
+                last = last.to(item)
+        return last
+
+    # ---- the steps ----------------------------------------------------------------------------------------
+
+    @property
+    def steps(self) -> dict[str, Any]:
+        """The steps by name, in declared order."""
+        return dict(self._steps)
+
+    @steps.setter
+    def steps(self, steps: Mapping[str, Any] | None) -> None:
+        self.__dict__["_steps"] = {}
+        self.__dict__["_last_added"] = None
+        self._set_steps(steps)
+        self._touch()
+
+    def _set_steps(self, steps: Mapping[str, Any] | None) -> None:
+        for name, item in (steps or {}).items():
+            step = item if isinstance(item, BaseStep) else thaw(codec.from_dict({**item, "name": name}, "task"))
+            step.name = name
+            step.set_parent(self)
+            self._steps[name] = step
+            self.__dict__["_last_added"] = name
+
+    def clear_children(self, steps: Any = None) -> None:
+        """Remove some steps, or all of them when none is given."""
+        for name in [steps] if isinstance(steps, str) else list(steps or self._steps):
+            del self[name]
+
+    def get_children(self) -> list[Any]:
+        """Return the steps."""
+        return list(self._steps.values())
+
+    def is_empty(self) -> bool:
+        """Return whether the flow has no steps."""
+        return not self._steps
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._steps:
+            raise self._no_step(name)
+        return self._steps[name]
+
+    def __setitem__(self, name: str, step: Any) -> None:
+        if name in self._steps:
+            new = make_step(step, name, None, class_args={})
+            place_after(self, new, tuple(self._steps[name].after))
+        else:
+            self.insert_step(name, step)
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self._steps:
+            raise self._no_step(name)
+        self._steps.pop(name).set_parent(None)
+        if self._last_added == name:
+            self.__dict__["_last_added"] = next(reversed(self._steps), None)
+        self._touch()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._steps
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._steps))
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def _no_step(self, name: str) -> KeyError:
+        return KeyError(
+            f"the flow has no step {name!r}{nearest(name, self._steps)}; there is {choices(self._steps)}"
+        )
+
+    # ---- child functions ----------------------------------------------------------------------------------
+
+    def list_child_functions(self) -> list[str]:
+        """Return the names of the child functions, in declared order."""
+        found: dict[str, None] = {}
+        todo: list[Any] = [self]
+        while todo:
+            step = todo.pop(0)
+            function = getattr(step, "function", None)
+            if function and function != "*":
+                found[function] = None
+            todo += step.get_children()
+        return list(found)
+
+    def get_queue_links(self) -> dict[str, Any]:
+        """Return ``{function: queue}``: which queue each child function reads.
+
+        Raises
+        ------
+        GraphError
+            If a step behind a queue names no function, or a function reads from two queues.
+        """
+        links: dict[str, Any] = {}
+        for step in self._steps.values():
+            for name in step.after:
+                queue = self._steps.get(name)
+                if queue is None or queue.kind != "queue":
+                    continue
+                function = getattr(step, "function", None)
+                if not function:
+                    raise GraphError(f"step {step.name!r} follows the queue {name!r}, so it must name its function")
+                if links.setdefault(function, queue) is not queue:
+                    raise GraphError(f"the function {function!r} reads from two queues, {links[function].name!r} and "
+                                     f"{name!r}; it may read from one")
+        return links
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self._steps)} steps)"
+
+
+class RootFlowStep(FlowStep):
+    """The outermost flow of a graph; see :func:`graphkit.new_flow`."""
+
+    kind: ClassVar[str] = "root"
+
+    def to_mock_server(
+        self,
+        namespace: Any = None,
+        current_function: str | None = "*",
+        parameters: Mapping[str, Any] | None = None,
+        track_models: bool = False,
+        secret_sources: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Return a server over this graph for tests; it sees steps that are added later.
+
+        Parameters
+        ----------
+        namespace
+            Where names are looked up; left out, the caller's globals, by reference.
+        current_function
+            The child function that the server is: ``"*"`` for all of them, ``""`` for the root.
+        parameters, track_models, secret_sources, **kwargs
+            As in :class:`~graphkit.GraphServer`.
+        """
+        return seam.mock_server(
+            self,
+            namespace=namespace,
+            current_function=current_function,
+            parameters=parameters,
+            track_models=track_models,
+            secret_sources=secret_sources,
+            **kwargs,
+        )
+
+
+def new_flow(name: str | None = None, engine: str | None = "async") -> RootFlowStep:
+    """Start a flow without a server.
+
+    Examples
+    --------
+    >>> graph = new_flow()
+    >>> graph.to(name="double", handler="(event * 2)").respond()
+    TaskStep('double')
+    """
+    return RootFlowStep(name, engine=engine)

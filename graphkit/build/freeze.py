@@ -1,0 +1,149 @@
+"""From a draft to its spec and back. What a spec cannot hold stands beside it, by path and field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from graphkit.core.held import Held
+from graphkit.spec import codec
+from graphkit.spec.steps import Error, Flow, Queue, RootFlow, Router, Step, Task, children
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    """A spec, with the objects that were given to the draft.
+
+    ``held`` maps (path, field) to a class or function; ``values`` maps the path of a step to its class arguments
+    as they were given.
+    """
+
+    spec: Any
+    held: Mapping[tuple[str, str], Held]
+    values: Mapping[str, Mapping[str, Any]]
+
+
+def freeze(step: Any) -> Frozen:
+    """Return the spec of a draft; the draft is not changed."""
+    held: dict[tuple[str, str], Held] = {}
+    values: dict[str, Mapping[str, Any]] = {}
+    spec = _freeze(step, "", held, values)
+    return Frozen(spec, MappingProxyType(held), MappingProxyType(values))
+
+
+def _freeze(step: Any, path: str, held: dict[tuple[str, str], Held], values: dict[str, Mapping[str, Any]]) -> Step:
+    fields: dict[str, Any] = {
+        "name": step.name,
+        "after": tuple(step._after),
+        "comment": step.comment,
+        "shape": step.shape,
+        "on_error": step.on_error,
+    }
+    for field, value in step._held.items():
+        held[path, field] = value
+    kind = step.kind
+    if kind == "queue":
+        trigger = step.trigger_args
+        return Queue(
+            **fields,
+            path=step.path,
+            shards=step.shards,
+            retention_in_hours=step.retention_in_hours,
+            trigger_args=None if trigger is None else codec.plain(trigger),
+            options=codec.plain(step.options),
+        )
+    if kind in ("flow", "root"):
+        below = {
+            name: _freeze(child, f"{path}/{name}" if path else name, held, values)
+            for name, child in step._steps.items()
+        }
+        record = RootFlow if kind == "root" else Flow
+        return record(**fields, engine=step.engine, final_step=step.final_step, steps=below)  # type: ignore[arg-type]
+    args = step._class_args
+    if args:
+        values[path] = dict(args)
+    fields.update(
+        class_name=step._class_name,
+        class_args=codec.plain(args) if args else {},
+        handler=step._handler,
+        function=step.function,
+        full_event=step.full_event,
+        responder=step.responder,
+        input_path=step.input_path,
+        result_path=step.result_path,
+    )
+    if kind == "router":
+        routes = {
+            key: _freeze(route, f"{path}/{key}" if path else key, held, values) for key, route in step._routes.items()
+        }
+        return Router(**fields, routes=routes)  # type: ignore[arg-type]
+    if kind == "error_step":
+        return Error(**fields, before=tuple(step._before))
+    return Task(**fields)
+
+
+def thaw(spec: Any, *, frozen: Frozen | None = None, values: Mapping[str, Any] | None = None) -> Any:
+    """Return handles for a spec.
+
+    Parameters
+    ----------
+    spec
+        A record.
+    frozen
+        Where the record comes from, if it is a copy of a draft: its objects go along.
+    values
+        The class arguments of the outermost step as they were given.
+    """
+    given = frozen.values if frozen is not None else {"": values} if values else {}
+    return _thaw(spec, "", frozen.held if frozen is not None else {}, given)
+
+
+def _thaw(
+    spec: Any, path: str, held: Mapping[tuple[str, str], Held], values: Mapping[str, Mapping[str, Any] | None]
+) -> Any:
+    step = _new(spec, values.get(path))
+    for field in ("comment", "shape", "on_error"):
+        step.__dict__[field] = getattr(spec, field)
+    own = {field: held[path, field] for field in ("class_name", "handler") if (path, field) in held}
+    if own:
+        step.__dict__["_held"] = own
+    below = {
+        name: _thaw(child, f"{path}/{name}" if path else name, held, values) for name, child in children(spec).items()
+    }
+    for child in below.values():
+        child.set_parent(step)
+    if isinstance(spec, (Router, Flow)):
+        step.__dict__["_routes" if isinstance(spec, Router) else "_steps"] = below
+    return step
+
+
+def _new(spec: Any, values: Mapping[str, Any] | None) -> Any:
+    from graphkit.build import flow, steps
+
+    if isinstance(spec, Queue):
+        step: Any = steps.QueueStep(
+            spec.name, spec.path, spec.after, spec.shards, spec.retention_in_hours, spec.trigger_args
+        )
+        step.options.update(spec.options)
+        return step
+    if isinstance(spec, RootFlow):
+        return flow.RootFlowStep(spec.name, None, spec.after, spec.engine, spec.final_step)
+    if isinstance(spec, Flow):
+        return flow.FlowStep(spec.name, None, spec.after, spec.engine, spec.final_step)
+    kinds = {Router: steps.RouterStep, Error: steps.ErrorStep, Task: steps.TaskStep}
+    step = kinds[type(spec)](
+        spec.class_name,
+        values if values is not None else spec.class_args,
+        spec.handler,
+        name=spec.name,
+        function=spec.function,
+        input_path=spec.input_path,
+        result_path=spec.result_path,
+    )
+    step.__dict__.update(full_event=spec.full_event, responder=spec.responder)
+    step.after = spec.after
+    if isinstance(spec, Error):
+        step.before = spec.before
+    return step

@@ -1,0 +1,87 @@
+"""The picture of a graph as its handles show it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphkit.core.errors import GraphError
+from graphkit.core.protocols import seam
+from graphkit.plan.trace import trace_topology
+
+
+def topology_of(step: Any) -> Any:
+    """Return the topology of a handle: of a root, or of a router or flow taken as one."""
+    import msgspec
+
+    from graphkit.build.freeze import freeze
+    from graphkit.spec.steps import Flow, RootFlow
+
+    spec = freeze(step).spec
+    if isinstance(spec, Flow) and not isinstance(spec, RootFlow):
+        fields = {name: getattr(spec, name) for name in Flow.__struct_fields__}
+        # alone, a nested flow's links to its siblings lead nowhere
+        own = fields["on_error"] if fields["on_error"] in spec.steps else None
+        spec = RootFlow(**{**fields, "after": (), "on_error": own})
+    elif spec.after or spec.on_error:
+        spec = msgspec.structs.replace(spec, after=(), on_error=None)
+    return trace_topology(spec)
+
+
+def raise_problems(topology: Any) -> None:
+    """Raise GraphError that lists every problem of a topology, if there is one."""
+    if topology.problems:
+        raise GraphError(problems=[worded(problem) for problem in topology.problems])
+
+
+def worded(problem: Any) -> str:
+    """Return a problem as a sentence that names its step."""
+    return f"step {problem.path!r}: {problem.message}" if problem.path else str(problem.message)
+
+
+class PictureMixin:
+    """``plot`` and notebook display, for routers and flows."""
+
+    def plot(
+        self, filename: Any = None, format: str | None = None, source: Any = None, targets: Any = None, **kw: Any
+    ) -> Any:
+        """Return the picture of the graph, and write it to a file when one is named.
+
+        Parameters
+        ----------
+        filename
+            File to write; its suffix gives the format: png (default), svg, pdf, jpg, dot or mermaid.
+        format
+            Format, where the suffix does not say it.
+        source
+            What stands at the start: a name, or a step with name and shape.
+        targets
+            What stands behind the last step: names, or steps.
+        **kw
+            Attributes of the graphviz graph, such as ``rankdir="LR"``.
+
+        Returns
+        -------
+        graphviz.Digraph
+            The picture; its ``source`` is the DOT text.
+
+        Raises
+        ------
+        GraphError
+            If the structure is wrong; all problems are listed. Showing a graph in a notebook marks them instead.
+        """
+        from graphkit.view.render import draw
+
+        topology = topology_of(self)
+        raise_problems(topology)
+        return draw(topology, filename, format, source=source, targets=targets, **kw)
+
+    def _check(self) -> None:
+        raise_problems(topology_of(self))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        """Draw what is there, with problems marked; never raises."""
+        if seam.display is not None:
+            return seam.display(self, include=include, exclude=exclude)
+        from graphkit.view.bundle import mime_bundle
+
+        return mime_bundle(topology_of(self), include=include, exclude=exclude)
