@@ -6,6 +6,7 @@ import socket
 from typing import Any
 
 from graphkit.core.event import Response
+from graphkit.core.jsonlike import decode, snapshot
 from graphkit.core.logger import Logger
 
 
@@ -126,9 +127,10 @@ class GraphContext:
             "worker": self.worker_id,
             "host": socket.gethostname(),
             "source": source,
-            "event": {"id": getattr(event, "id", None), "body": getattr(event, "body", None)},
+            # as JSON whatever it is: an odd body must not cost the record of its failure
+            "event": {"id": getattr(event, "id", None), "body": decode(snapshot(getattr(event, "body", None)))},
             "message": message,
-            "args": kwargs,
+            "args": decode(snapshot(kwargs)),
         }
         try:
             stream.push(record)

@@ -10,6 +10,7 @@ The whole tree::
     │   ├── ModelNotFound (LookupError)   404   also an unknown route, version or path
     │   └── ModelNotReady                 503   still loading, or its load failed
     ├── StreamError (OSError)       500   a stream cannot be opened, written or read
+    ├── StoreError  (OSError)       500   a model file or data item cannot be found or read
     └── MissingExtra (ImportError)  500   an optional package is not installed
 
 Every class carries its HTTP status as a plain int; an instance may carry another one.
@@ -105,6 +106,10 @@ class ModelNotReady(StepError):
 
 class StreamError(GraphkitError, OSError):
     """A stream cannot be opened, written or read."""
+
+
+class StoreError(GraphkitError, OSError):
+    """A model file or data item cannot be found or read."""
 
 
 class MissingExtra(GraphkitError, ImportError):

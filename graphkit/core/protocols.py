@@ -34,24 +34,42 @@ class Pools(Protocol):
 
 
 class Message(Protocol):
-    """One entry of a stream as a consumer sees it."""
+    """One entry of a stream as a consumer holds it."""
 
-    id: str
-    body: Any
-    attempts: int
+    @property
+    def id(self) -> str:
+        """Identity within the stream; the same at each delivery."""
+
+    @property
+    def body(self) -> Any:
+        """What was pushed."""
+
+    @property
+    def key(self) -> str | None:
+        """The key it was pushed with."""
+
+    @property
+    def attempts(self) -> int:
+        """How many times it was delivered to this group, this time included."""
 
 
 @runtime_checkable
 class Stream(Protocol):
-    """A durable or in-memory queue of JSON-like bodies, at-least-once."""
+    """A durable or in-memory queue of JSON-like bodies, at-least-once.
 
-    url: str
+    Consumers belong to groups. Each group gets every entry, and each entry goes to one consumer of the group at a
+    time, under a lease. Entries are done when they are acknowledged, never because they were read.
+    """
+
+    @property
+    def url(self) -> str:
+        """The stream's address."""
 
     def push(self, data: Any, *, key: str | None = None) -> None:
         """Append one body, or several when given a list; returns when they are stored."""
 
     def read(self, start: int = 0, limit: int | None = None) -> list[Any]:
-        """Return stored bodies in order without taking them."""
+        """Return stored bodies in order without taking them; ``start`` skips that many of the oldest."""
 
     def take(self, count: int = 1, *, group: str = "default", lease_s: float = 30.0) -> Sequence[Message]:
         """Lease up to ``count`` entries to this consumer; an entry that is not acknowledged in time comes again."""
@@ -59,11 +77,14 @@ class Stream(Protocol):
     def ack(self, messages: Iterable[Message], *, group: str = "default") -> None:
         """Mark leased entries as done."""
 
+    def nack(self, messages: Iterable[Message], *, group: str = "default", delay_s: float = 0.0) -> None:
+        """Give leased entries back; they come again after ``delay_s``."""
+
     def as_df(self) -> Any:
         """Return the stored bodies as a pandas DataFrame, one row each."""
 
     def close(self) -> None:
-        """Release files and connections; the stored entries stay."""
+        """Release files and connections; the stored entries stay, and the next call opens them again."""
 
     def __len__(self) -> int: ...
 
