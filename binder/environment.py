@@ -1,16 +1,13 @@
-"""One virtual environment outside the checkout, shared by the scripts beside this file.
-
-Needs only Python 3.10 or newer and pip.
-"""
+"""Virtual environments outside the checkout, for the scripts beside this file. Needs only Python 3.10 and pip."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
-import venv
+from collections.abc import Iterable
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -24,27 +21,35 @@ def ready(extras: str) -> Path:
     that a second start takes seconds, and changed dependencies get an environment of their own.
     """
     if sys.version_info < OLDEST_PYTHON:
-        sys.exit(f"graphkit needs Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer; this is {sys.version.split()[0]}")
-    folder = _cache() / f"venv-{_fingerprint(extras)}"
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    done, pointer = folder / "installed", folder / "checkout"
-    if not done.exists() or not python.exists():
-        print(f"Setting up {folder} (once; a minute or two)", flush=True)
-        install = _make(folder, python)
-        _call([*install, "-e", f"{CHECKOUT}[{extras}]"])
-        done.touch()
-    elif pointer.read_text(encoding="utf-8") != str(CHECKOUT):
+        sys.exit(
+            f"graphkit needs Python {'.'.join(map(str, OLDEST_PYTHON))} or newer; this is {sys.version.split()[0]}"
+        )
+    project = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
+    folder = _folder("graphkit", sys.executable, [extras, project])
+    pointer = folder / "checkout"
+    if not _complete(folder):
+        _fill(folder, sys.executable, ["-e", f"{CHECKOUT}[{extras}]"])
+    elif not pointer.exists() or pointer.read_text(encoding="utf-8") != str(CHECKOUT):
         # The same dependencies, another clone: only the package itself has to point there.
-        _call([*_pip(python), "--no-deps", "-e", str(CHECKOUT)])
+        _call([*_installer(folder, sys.executable), "--no-deps", "-e", str(CHECKOUT)])
     pointer.write_text(str(CHECKOUT), encoding="utf-8")
-    return python
+    return _python_of(folder)
+
+
+def with_packages(name: str, requirements: Iterable[str], interpreter: str) -> Path:
+    """Return the Python of an environment with these packages, made by ``interpreter`` if it is not there."""
+    wanted = list(requirements)
+    folder = _folder(name, interpreter, wanted)
+    if not _complete(folder):
+        _fill(folder, interpreter, wanted)
+    return _python_of(folder)
 
 
 def run(python: Path, *arguments: str) -> int:
     """Run a module or script of the environment inside the checkout; return its exit status."""
     # PYTHONPATH: this checkout's code counts, even if another clone took over the environment meanwhile.
     path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))
-    # PATH: what notebooks start by name (jupyter, graphviz-pure) is the environment's own.
+    # PATH: what is started by name is the environment's own.
     programs = os.pathsep.join(filter(None, [str(python.parent), os.environ.get("PATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "PATH": programs}
     try:
@@ -53,38 +58,49 @@ def run(python: Path, *arguments: str) -> int:
         return 130
 
 
+def _folder(name: str, interpreter: str, parts: list[str]) -> Path:
+    script = "import sys; print(sys.version, sys.prefix)"
+    version = subprocess.run([interpreter, "-c", script], capture_output=True, text=True, check=True).stdout
+    fingerprint = hashlib.sha256("\0".join([version, *parts]).encode()).hexdigest()[:12]
+    return _cache() / f"{name}-{fingerprint}"
+
+
 def _cache() -> Path:
     if os.name == "nt":
-        base = os.environ.get("LOCALAPPDATA")
-        return Path(base or Path.home() / "AppData/Local") / "graphkit"
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "graphkit"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graphkit"
 
 
-def _fingerprint(extras: str) -> str:
-    project = (CHECKOUT / "pyproject.toml").read_bytes()
-    seed = f"{sys.version} {sys.prefix} {extras}".encode() + project
-    return hashlib.sha256(seed).hexdigest()[:12]
+def _complete(folder: Path) -> bool:
+    # The mark is written last, so that an interrupted installation is done again.
+    return (folder / "complete").exists() and _python_of(folder).exists()
 
 
-def _make(folder: Path, python: Path) -> list[str]:
-    """Make the environment; return the command that installs into it."""
-    with contextlib.suppress(subprocess.CalledProcessError):
-        venv.create(folder, with_pip=True, clear=True)
-        return _pip(python)
-    # Some systems ship Python without ensurepip. The pip that is there can install into another environment.
-    venv.create(folder, with_pip=False, clear=True)
-    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-    probe = subprocess.run([*install[:-2], "--version"], capture_output=True, check=False)
-    if probe.returncode:
-        sys.exit(
-            "No virtual environment could be made: this Python has no ensurepip, and no pip of version 22.3 or newer.\n"
-            "Install the venv package of your system (python3-venv on Debian and Ubuntu), or upgrade pip."
-        )
-    return install
+def _fill(folder: Path, interpreter: str, wanted: list[str]) -> None:
+    print(f"Setting up {folder} (once; a minute or two)", flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    if subprocess.run([interpreter, "-m", "venv", str(folder)], capture_output=True, check=False).returncode:
+        # Some systems ship Python without ensurepip.
+        _call([interpreter, "-m", "venv", "--clear", "--without-pip", str(folder)])
+    _call([*_installer(folder, interpreter), *wanted])
+    (folder / "complete").touch()
 
 
-def _pip(python: Path) -> list[str]:
-    return [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+def _installer(folder: Path, interpreter: str) -> list[str]:
+    """Return the command that installs into the environment: its own pip, else the interpreter's."""
+    python = str(_python_of(folder))
+    quiet = ["install", "-qq", "--disable-pip-version-check"]
+    for pip in ([python, "-m", "pip"], [interpreter, "-m", "pip", "--python", python]):
+        if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode == 0:
+            return [*pip, *quiet]
+    sys.exit(
+        "No virtual environment can be filled: this Python has no ensurepip, and no pip of version 22.3 or newer.\n"
+        "Install your system's venv package (python3-venv on Debian and Ubuntu), or upgrade pip."
+    )
+
+
+def _python_of(folder: Path) -> Path:
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def _call(command: list[str]) -> None:
