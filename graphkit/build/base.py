@@ -50,7 +50,6 @@ class BaseStep:
             _held=_NOTHING,
             _revision=0,
             _bound=None,
-            _context=None,
         )
 
     # ---- fields -------------------------------------------------------------------------------------------
@@ -311,12 +310,11 @@ class BaseStep:
     def context(self) -> Any:
         """The context of the most recently bound server, else ``None``."""
         bound = self._last_bound()
-        return self._context if bound is None else bound.context
+        return None if bound is None else bound.context
 
     def _last_bound(self) -> Any:
-        if self._bound is not None:
-            return self._bound
-        return self._root._bound
+        around = self._root._bound
+        return around if around is not None else self._bound
 
     # ---- forms --------------------------------------------------------------------------------------------
 

@@ -9,14 +9,17 @@ from graphkit.core.protocols import seam
 from graphkit.plan.trace import trace_topology
 
 
-def topology_of(step: Any) -> Any:
-    """Return the topology of a handle: of a root, or of a router or flow taken as one."""
+def topology_of(step: Any, spec: Any = None) -> Any:
+    """Return the topology of a handle: of a root, or of a router or flow taken as one.
+
+    ``spec`` is the handle's spec, where the caller has it already.
+    """
     import msgspec
 
     from graphkit.build.freeze import freeze
     from graphkit.spec.steps import Flow, RootFlow
 
-    spec = freeze(step).spec
+    spec = freeze(step).spec if spec is None else spec
     if isinstance(spec, Flow) and not isinstance(spec, RootFlow):
         fields = {name: getattr(spec, name) for name in Flow.__struct_fields__}
         # alone, a nested flow's links to its siblings lead nowhere
@@ -69,11 +72,11 @@ class PictureMixin:
         GraphError
             If the structure is wrong; all problems are listed. Showing a graph in a notebook marks them instead.
         """
-        from graphkit.view.render import draw
+        from graphkit.view.picture import plot
 
         topology = topology_of(self)
         raise_problems(topology)
-        return draw(topology, filename, format, source=source, targets=targets, **kw)
+        return plot(topology, filename, format, source, targets, **kw)
 
     def _check(self) -> None:
         raise_problems(topology_of(self))

@@ -60,6 +60,7 @@ class GraphContext:
         self.Response: Any = Response
         # Runs routes side by side; set by whoever binds a graph, closed with it.
         self.pools: Any = None
+        self.resource_cache: Any = None
         self._logger = logger
         self._level = level
         if nuclio_context is not None:
@@ -117,6 +118,9 @@ class GraphContext:
 
         A stream that fails is logged, never raised: the event's own error matters more.
         """
+        secrets = getattr(self.server, "_secrets", None)
+        if secrets is not None:
+            message = secrets.redact(message)
         if self.verbose:
             self.logger.error(f"error in step {source}: {message}")
         stream = getattr(self.server, "_error_stream_object", None)

@@ -53,6 +53,7 @@ class Event:
         "_id",
         "_order",
         "_time",
+        "_trace",
         "body",
         "content_type",
         "error",
@@ -93,6 +94,8 @@ class Event:
         self._time = time
         # Where the event stands among the branches of its request; the core keeps it.
         self._order: tuple[int, ...] = ()
+        # What records the run that the event is in, if it is recorded.
+        self._trace: Any = None
 
     @property
     def id(self) -> str:
@@ -133,6 +136,7 @@ class Event:
         new._id = self._id
         new._time = self._time
         new._order = self._order
+        new._trace = self._trace
         extra = self.__dict__
         if extra:
             new.__dict__.update(extra)

@@ -1,0 +1,101 @@
+"""graphkit: build serving graphs in a notebook, see them, test them, and run the very same graph anywhere."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from graphkit.build.flow import FlowStep, RootFlowStep, new_flow
+from graphkit.build.steps import ErrorStep, QueueStep, RouterStep, TaskStep
+from graphkit.core.context import GraphContext
+from graphkit.core.errors import (
+    BadRequest,
+    GraphError,
+    GraphkitError,
+    MissingExtra,
+    ModelNotFound,
+    ModelNotReady,
+    SpecError,
+    StepError,
+    StreamError,
+)
+from graphkit.core.event import Event, MockEvent, Response
+from graphkit.core.protocols import seam
+from graphkit.runtime.records import RunRecord
+from graphkit.server.graph_server import GraphServer, create_graph_server, mock_server
+from graphkit.server.roots import new_router
+from graphkit.server.single import init_step, run_step
+from graphkit.streams.open import Opener
+
+if TYPE_CHECKING:
+    from graphkit.models.ensemble import VotingEnsemble
+    from graphkit.models.parallel import ParallelRun
+    from graphkit.models.router import ModelRouter
+    from graphkit.models.store import DataItem
+    from graphkit.models.v2 import V2ModelServer
+    from graphkit.steps.merge import Merge
+
+__version__ = "0.1.0"
+
+seam.mock_server = mock_server
+seam.run_step = run_step
+seam.init_step = init_step
+seam.open_stream = Opener().open
+
+#: Opens a stream by its URL: ``open_stream("memory://jobs")``, ``open_stream("file:///data/events.db")``.
+open_stream = seam.open_stream
+
+# What is imported when it is first asked for, so that the package itself is light.
+_LATER = {
+    "DataItem": "graphkit.models.store",
+    "Merge": "graphkit.steps.merge",
+    "ModelRouter": "graphkit.models.router",
+    "ParallelRun": "graphkit.models.parallel",
+    "V2ModelServer": "graphkit.models.v2",
+    "VotingEnsemble": "graphkit.models.ensemble",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'graphkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
+
+__all__ = [
+    "BadRequest",
+    "DataItem",
+    "ErrorStep",
+    "Event",
+    "FlowStep",
+    "GraphContext",
+    "GraphError",
+    "GraphServer",
+    "GraphkitError",
+    "Merge",
+    "MissingExtra",
+    "MockEvent",
+    "ModelNotFound",
+    "ModelNotReady",
+    "ModelRouter",
+    "ParallelRun",
+    "QueueStep",
+    "Response",
+    "RootFlowStep",
+    "RouterStep",
+    "RunRecord",
+    "SpecError",
+    "StepError",
+    "StreamError",
+    "TaskStep",
+    "V2ModelServer",
+    "VotingEnsemble",
+    "create_graph_server",
+    "new_flow",
+    "new_router",
+    "open_stream",
+]

@@ -1,0 +1,91 @@
+"""Copies of bodies for the branches of a fan-out: no branch sees what another does to the body.
+
+Immutable scalars, arrays and DataFrames are shared; they are read-only by convention.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import decimal
+import fractions
+import uuid
+from typing import Any
+
+_SHARED_TYPES: frozenset[type] = frozenset(
+    {
+        type(None),
+        bool,
+        int,
+        float,
+        complex,
+        str,
+        bytes,
+        type(...),
+        range,
+        dt.date,
+        dt.datetime,
+        dt.time,
+        dt.timedelta,
+        dt.timezone,
+        decimal.Decimal,
+        fractions.Fraction,
+        uuid.UUID,
+        type,
+        type(len),
+        type(lambda: None),
+    }
+)
+#: Packages whose objects are large, and shared rather than copied.
+_SHARED_PACKAGES = frozenset({"numpy", "pandas", "polars", "pyarrow", "scipy", "torch", "jax", "jaxlib", "tensorflow"})
+
+
+def branch_copy(body: Any) -> Any:
+    """Return a body for another branch.
+
+    Raises
+    ------
+    TypeError
+        If something in the body cannot be copied.
+    """
+    kind = type(body)
+    if kind in _SHARED_TYPES:
+        return body
+    try:
+        return _copy(body, {})
+    except RecursionError:
+        raise TypeError("the body cannot be copied for a branch: it is nested too deeply") from None
+
+
+def _copy(value: Any, memo: dict[int, Any]) -> Any:
+    kind = type(value)
+    if kind in _SHARED_TYPES:
+        return value
+    known = memo.get(id(value))
+    if known is not None:
+        return known
+    if kind is dict:
+        new: Any = {}
+        memo[id(value)] = new
+        for key, item in value.items():
+            new[key] = item if type(item) in _SHARED_TYPES else _copy(item, memo)
+        return new
+    if kind is list:
+        new = []
+        memo[id(value)] = new
+        new.extend([item if type(item) in _SHARED_TYPES else _copy(item, memo) for item in value])
+        return new
+    if kind is tuple:
+        return tuple(_copy(item, memo) for item in value)
+    if kind is set:
+        return {_copy(item, memo) for item in value}
+    if kind.__module__.partition(".")[0] in _SHARED_PACKAGES:
+        return value
+    try:
+        return copy.deepcopy(value, memo)
+    except RecursionError:
+        raise
+    except Exception as exc:
+        raise TypeError(
+            f"the body holds a {kind.__qualname__}, which cannot be copied for a branch: {type(exc).__name__}: {exc}"
+        ) from exc

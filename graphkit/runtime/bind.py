@@ -1,0 +1,290 @@
+"""From a plan to live objects. Only here are users' classes constructed; what nothing touched is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphkit.core.awaiting import is_awaitable
+from graphkit.core.errors import GraphError
+from graphkit.core.expr import is_expression
+from graphkit.plan.compile import Plan
+from graphkit.plan.topology import EdgeKind, Node
+from graphkit.runtime.attach import argument_problems, attach_function, attach_object, offered
+from graphkit.runtime.bound import BoundStep
+from graphkit.runtime.lookup import ABSENT, Lookup
+from graphkit.runtime.queues import attach_queue
+from graphkit.spec.steps import Flow, Kind, Queue, Router, Task
+
+DEFAULT_ROUTER = "ModelRouter"
+# What decides whether a bound object is still the right one; the step's place in the graph does not.
+_KEY_FIELDS = ("class_name", "class_args", "handler", "full_event", "function", "input_path", "result_path", "name")
+
+
+class Target:
+    """What a step is made of: a class with arguments, a function, an expression, or nothing of the user's."""
+
+    __slots__ = ("args", "kind", "value")
+
+    def __init__(self, kind: str, value: Any = None, args: Mapping[str, Any] | None = None) -> None:
+        self.kind = kind
+        self.value = value
+        self.args = dict(args or {})
+
+    def same(self, other: Target) -> bool:
+        """Whether both are made of the very same objects."""
+        if self.kind != other.kind or self.args.keys() != other.args.keys():
+            return False
+        if self.kind != "expression" and self.value is not other.value:
+            return False
+        return all(_same_value(value, other.args[key]) for key, value in self.args.items())
+
+
+class Binder:
+    """Binds plans of one server, and remembers what it made.
+
+    Parameters
+    ----------
+    context
+        The context that steps get.
+    mode
+        How models load: ``"sync"``, ``"async"``, or ``"skip"``.
+    """
+
+    def __init__(self, context: Any, mode: str = "sync") -> None:
+        self.context = context
+        self.mode = mode
+        self._made: dict[str, BoundStep] = {}
+
+    def bind(self, plan: Plan, lookup: Lookup, values: Mapping[str, Mapping[str, Any]]) -> dict[str, BoundStep]:
+        """Return the bound steps of a plan, by path.
+
+        Raises
+        ------
+        GraphError
+            With every name, class and argument that is wrong, or every constructor that failed.
+        """
+        targets = {
+            path: self._target(node, lookup, values.get(path))
+            for path, node in plan.topology.nodes.items()
+            if plan.is_local(path)
+        }
+        if lookup.problems:
+            raise GraphError(problems=lookup.problems)
+        steps: dict[str, BoundStep] = {}
+        failures: list[tuple[str, Exception]] = []
+        for path in _routes_first(plan, targets):
+            node = plan.topology.nodes[path]
+            try:
+                steps[path] = self._step(plan, node, targets[path], steps)
+            except Exception as exc:
+                failures.append((path, exc))
+                steps[path] = BoundStep(path, node.name, node.step, self.context, node.function)
+        if failures:
+            problems = [_construction_problem(path, exc) for path, exc in failures]
+            raise GraphError(problems=problems, step=failures[0][0]) from failures[0][1]
+        self._forget(steps)
+        return steps
+
+    def close(self) -> None:
+        """Close what was made, where it can be closed."""
+        self._forget({})
+
+    # ---- resolving ----------------------------------------------------------------------------------------
+
+    def _target(self, node: Node, lookup: Lookup, given: Mapping[str, Any] | None) -> Target:
+        record, path = node.step, node.path
+        if isinstance(record, Queue):
+            return Target("queue")
+        if isinstance(record, Flow):
+            return Target("flow")
+        assert isinstance(record, Task)
+        is_router = isinstance(record, Router)
+        if is_router and not record.routes:
+            lookup.problem(path or node.name or "router", "the router has no routes: add_route(...) or add_model(...)")
+        if record.class_name is None and record.handler is not None and not (is_router and record.class_args):
+            return self._function_target(path, record, lookup)
+        found = lookup.field(path, "class_name", record.class_name or DEFAULT_ROUTER)
+        if found is ABSENT:
+            return Target("missing")
+        if not isinstance(found, type):
+            if callable(found) and not is_router and record.handler is None:
+                return Target("function", found)
+            lookup.problem(path, f"class_name: {record.class_name!r} is no class but a {type(found).__name__}")
+            return Target("missing")
+        args = self._arguments(path, given if given is not None else record.class_args, lookup)
+        return self._class_target(path, record, found, args, lookup)
+
+    def _function_target(self, path: str, record: Task, lookup: Lookup) -> Target:
+        assert record.handler is not None
+        if is_expression(record.handler) and (path, "handler") not in lookup._held:
+            return Target("expression", lookup.function(path, record.handler, "handler"))
+        found = lookup.field(path, "handler", record.handler)
+        if found is ABSENT:
+            return Target("missing")
+        if not callable(found):
+            lookup.problem(path, f"handler: {record.handler!r} is no function but a value of type {type(found).__name__}")
+            return Target("missing")
+        if record.class_args:
+            lookup.problem(path, f"a function takes no class arguments, found {', '.join(map(repr, record.class_args))}")
+        return Target("function", found)
+
+    def _arguments(self, path: str, given: Mapping[str, Any], lookup: Lookup) -> dict[str, Any]:
+        args = {}
+        for key, value in given.items():
+            if key.startswith("_") and len(key) > 1:
+                args[key[1:]] = lookup.function(path, value, key)
+            elif isinstance(value, dict) and set(value) == {"$object"}:
+                lookup.problem(path, f"class_args: {key!r} was an object ({value['$object']}) that a saved spec cannot "
+                                     f"hold; give it to the step again")
+            else:
+                args[key] = value
+        return args
+
+    def _class_target(self, path: str, record: Task, cls: type, args: dict[str, Any], lookup: Lookup) -> Target:
+        handler = record.handler
+        if handler and not hasattr(cls, handler):
+            from graphkit.core.errors import nearest
+            from graphkit.runtime.resolve import methods_of
+
+            if parameters_may_add(cls):
+                return Target("class", cls, args)
+            lookup.problem(path, f"the class {cls.__name__!r} has no method {handler!r}{nearest(handler, dir(cls))}; "
+                                 f"it has {methods_of(cls)}")
+        if not handler and not args and not any(callable(getattr(cls, m, None)) for m in ("do_event", "do")):
+            own_call = any("__call__" in base.__dict__ for base in cls.__mro__[:-1])
+            if not own_call:
+                return Target("function", cls)
+        probe = BoundStep(path, path.rpartition("/")[2], record, self.context, "")
+        for problem in argument_problems(cls, args, offered(probe, cls, {})):
+            lookup.problem(path, problem)
+        return Target("class", cls, args)
+
+    # ---- making -------------------------------------------------------------------------------------------
+
+    def _step(self, plan: Plan, node: Node, target: Target, steps: Mapping[str, BoundStep]) -> BoundStep:
+        routes = {}
+        if isinstance(node.step, Router):
+            prefix = f"{node.path}/" if node.path else ""
+            routes = {key: steps[prefix + key] for key in node.step.routes if prefix + key in steps}
+        old = self._made.get(node.path)
+        if old is not None and _still_good(old, node, target, routes):
+            old.record = node.step
+            return old
+        step = BoundStep(node.path, node.name, node.step, self.context, node.function)
+        step.target = (target, tuple(routes.values()))
+        self._make(plan, step, target, routes)
+        if old is not None:
+            _close(old)
+        self._made[node.path] = step
+        return step
+
+    def _make(self, plan: Plan, step: BoundStep, target: Target, routes: dict[str, BoundStep]) -> None:
+        if target.kind == "queue":
+            followed = [
+                edge.head for edge in plan.topology.edges if edge.tail == step.path and edge.kind is EdgeKind.FLOW
+            ]
+            attach_queue(step, followed, any(plan.is_local(head) for head in followed))
+        elif target.kind == "flow":
+            step.call = _identity
+        elif target.kind == "class":
+            extra = offered(step, target.value, routes)
+            args = {key: private(value) for key, value in target.args.items()}
+            instance = target.value(**{**args, **extra})
+            attach_object(step, target.value, instance, extra)
+            post_init = getattr(instance, "post_init", None)
+            if callable(post_init) and self.mode != "skip":
+                post_init(self.mode)
+        else:
+            attach_function(step, target.value)
+
+    def _forget(self, keep: Mapping[str, BoundStep]) -> None:
+        for path, step in list(self._made.items()):
+            if keep.get(path) is not step:
+                del self._made[path]
+                _close(step)
+
+
+def private(value: Any) -> Any:
+    """Return a copy of plain containers, so that a constructor cannot change the graph; other objects as they are."""
+    if type(value) is dict:
+        return {key: private(item) for key, item in value.items()}
+    if type(value) is list:
+        return [private(item) for item in value]
+    return value
+
+
+def parameters_may_add(cls: type) -> bool:
+    """Whether instances may have methods that their class does not show."""
+    return "__getattr__" in dir(cls)
+
+
+def _identity(body: Any) -> Any:
+    return body
+
+
+def _routes_first(plan: Plan, targets: Mapping[str, Target]) -> list[str]:
+    """Return the paths so that a router comes after its routes."""
+    nodes = plan.topology.nodes
+    ordered: list[str] = []
+    waiting: list[str] = []
+    for path in targets:
+        while waiting and not (path.startswith(waiting[-1] + "/") or waiting[-1] == ""):
+            ordered.append(waiting.pop())
+        if nodes[path].kind is Kind.ROUTER:
+            waiting.append(path)
+        else:
+            ordered.append(path)
+    return [*ordered, *reversed(waiting)]
+
+
+def _still_good(old: BoundStep, node: Node, target: Target, routes: Mapping[str, BoundStep]) -> bool:
+    record, before = node.step, old.record
+    if type(record) is not type(before) or old.function != node.function:
+        return False
+    if target.kind in ("queue", "flow"):
+        # a queue's followers decide whether it is a stream
+        return target.kind == "flow"
+    if any(getattr(record, field) != getattr(before, field) for field in _KEY_FIELDS):
+        return False
+    if old.emits and record.after != before.after:
+        return False
+    old_target, old_routes = old.target
+    same_routes = len(old_routes) == len(routes) and all(
+        mine is its for mine, its in zip(old_routes, routes.values(), strict=True)
+    )
+    if isinstance(record, Router) and isinstance(before, Router):
+        same_routes = same_routes and list(record.routes) == list(before.routes)
+    same: bool = old_target.same(target)
+    return same_routes and same
+
+
+def _same_value(mine: Any, its: Any) -> bool:
+    if mine is its:
+        return True
+    plain = (bool, int, float, str, type(None), list, tuple, dict)
+    if type(mine) is not type(its) or not isinstance(mine, plain):
+        return False
+    if isinstance(mine, dict):
+        return mine.keys() == its.keys() and all(_same_value(value, its[key]) for key, value in mine.items())
+    if isinstance(mine, (list, tuple)):
+        return len(mine) == len(its) and all(map(_same_value, mine, its))
+    return bool(mine == its)
+
+
+def _construction_problem(path: str, exc: Exception) -> str:
+    if isinstance(exc, GraphError):
+        return f"step {path!r}: {exc.message}" if not exc.step else exc.message
+    return f"step {path!r} could not be made: {type(exc).__name__}: {exc}"
+
+
+def _close(step: BoundStep) -> None:
+    close = getattr(step.object, "close", None)
+    if callable(close):
+        try:
+            result = close()
+        except Exception as exc:
+            step.context.logger.warning(f"step {step.path!r} could not be closed: {type(exc).__name__}: {exc}")
+            return
+        if is_awaitable(result) and hasattr(result, "close"):
+            result.close()

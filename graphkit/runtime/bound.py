@@ -1,0 +1,169 @@
+"""A step bound to what it calls. No state of any event lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from graphkit.core.awaiting import is_awaitable
+from graphkit.core.event import Event, Response
+from graphkit.runtime.failures import Answered, named
+
+
+class BoundStep:
+    """One step with its live object.
+
+    Attributes
+    ----------
+    path, name, kind, record
+        What the spec says of the step.
+    object
+        The instance of the step's class, or the stream of a queue; ``None`` for a plain function.
+    call
+        What is called with the body, or with the event when ``wants_event``.
+    get, put
+        Compiled ``input_path`` and ``result_path``.
+    is_async
+        ``call`` is known to return an awaitable.
+    may_await
+        ``call`` may return one.
+    emits
+        ``call`` may return an :class:`~graphkit.core.emit.Emit`.
+    """
+
+    __slots__ = (
+        "call",
+        "context",
+        "emits",
+        "function",
+        "get",
+        "is_async",
+        "kind",
+        "may_await",
+        "name",
+        "object",
+        "path",
+        "put",
+        "record",
+        "target",
+        "wants_event",
+    )
+
+    def __init__(self, path: str, name: str, record: Any, context: Any, function: str) -> None:
+        self.path = path
+        self.name = name
+        self.record = record
+        self.kind = str(record.kind)
+        self.context = context
+        self.function = function
+        self.object: Any = None
+        self.target: Any = None
+        self.call: Callable[..., Any] = _unbound
+        self.get: Callable[[Any], Any] | None = None
+        self.put: Callable[[Any, Any], Any] | None = None
+        self.wants_event = False
+        self.is_async = False
+        self.may_await = True
+        self.emits = False
+
+    # what user classes that get ``graph_step`` may ask
+
+    @property
+    def after(self) -> list[str]:
+        """Names of the steps before."""
+        return list(self.record.after)
+
+    @property
+    def fullname(self) -> str:
+        """Path of the step in its graph."""
+        return self.path
+
+    @property
+    def async_object(self) -> Any:
+        """The live object."""
+        return self.object
+
+    @property
+    def class_args(self) -> dict[str, Any]:
+        """Arguments of the class, as the spec has them."""
+        return dict(getattr(self.record, "class_args", {}))
+
+    # running a step on its own: as a router's route
+
+    def run(self, event: Any, *args: Any, **kwargs: Any) -> Any:
+        """Run this step on an event; returns the event with the result as its body, or an awaitable of it."""
+        trace = getattr(event, "_trace", None)
+        entry = None if trace is None else trace.enter(self, event.body if self.get is None else self.get(event.body))
+        try:
+            result = self._invoke(event, args, kwargs)
+            if result is not event and is_awaitable(result):
+                return self._finish_later(result, event, trace, entry)
+            done = self._finish(result, event)
+        except Exception as exc:
+            if entry is not None:
+                trace.fail(entry, exc)
+            error = named(exc, self.path)
+            if error is exc:
+                raise
+            raise error from exc
+        if entry is not None:
+            trace.leave(entry, done.body)
+        return done
+
+    def _invoke(self, event: Any, args: Any, kwargs: Any) -> Any:
+        if self.wants_event:
+            return self.call(event, *args, **kwargs)
+        body = event.body if self.get is None else self.get(event.body)
+        return self.call(body, *args, **kwargs)
+
+    def _finish(self, result: Any, event: Any) -> Any:
+        if self.wants_event:
+            if result is event:
+                return event
+            if isinstance(result, Event):
+                return result
+        elif self.put is not None:
+            result = self.put(event.body, result)
+        event.body = result
+        return event
+
+    async def _finish_later(self, result: Any, event: Any, trace: Any, entry: Any) -> Any:
+        try:
+            done = self._finish(await result, event)
+        except Exception as exc:
+            if entry is not None:
+                trace.fail(entry, exc)
+            error = named(exc, self.path)
+            if error is exc:
+                raise
+            raise error from exc
+        if entry is not None:
+            trace.leave(entry, done.body)
+        return done
+
+    def __repr__(self) -> str:
+        return f"BoundStep({self.path!r})"
+
+
+def as_result(event: Event, result: Any) -> Event:
+    """Return the event that goes on after a step that got the event and returned something else."""
+    if isinstance(result, Event):
+        return result
+    if isinstance(result, Response) or _is_response(result):
+        raise Answered(result)
+    event.body = result
+    return event
+
+
+def _is_response(value: Any) -> bool:
+    """Whether a value is a foreign response, such as Nuclio's."""
+    return hasattr(value, "status_code") and hasattr(value, "body") and hasattr(value, "content_type")
+
+
+def answer_of(event: Event) -> Any:
+    """Return the answer that a terminated event carries."""
+    return event.body
+
+
+def _unbound(*args: Any, **kwargs: Any) -> Any:
+    raise RuntimeError("the step is not bound")

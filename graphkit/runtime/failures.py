@@ -1,0 +1,45 @@
+"""Errors of steps: which step failed, and what its caller gets to see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphkit.core.errors import GraphkitError, StepError
+
+
+class Answered(Exception):  # noqa: N818  # no error: a step ended the flow with an answer
+    """A step ended the flow: a ``Response``, or an event marked as terminated."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+
+def named(exc: BaseException, path: str) -> StepError:
+    """Return a step's exception as a StepError that names the step; one that names a step already stays as it is.
+
+    The caller raises it ``from`` the step's own exception.
+    """
+    if isinstance(exc, StepError) and exc.step is not None:
+        return exc
+    where = f"step {path!r}" if path else "the router"
+    if isinstance(exc, StepError):
+        new = _like(exc, f"{where}: {exc.message}", path)
+    else:
+        status = exc.status if isinstance(exc, GraphkitError) else 500
+        text = f": {exc}" if str(exc) else ""
+        new = StepError(f"{where} failed: {type(exc).__name__}{text}", step=path, status=status)
+    return new
+
+
+def _like(exc: StepError, message: str, path: str) -> StepError:
+    for kind in type(exc).__mro__:
+        if kind.__module__ == StepError.__module__ and issubclass(kind, StepError):
+            return kind(message, step=path, status=exc.status)
+    return StepError(message, step=path, status=exc.status)
+
+
+def message_of(exc: BaseException) -> str:
+    """Return what went wrong, in the step's own words."""
+    cause = exc.__cause__ if isinstance(exc, StepError) and exc.__cause__ is not None else exc
+    return str(cause) or type(cause).__name__

@@ -1,0 +1,173 @@
+"""Straight runs of steps as one generated function: one call per step and nothing else.
+
+The source is made of fixed templates and step numbers; it holds no text of the user. The steps' callables reach it
+as closure variables. The traceback's line says which step failed and the frame holds the body that it got, so that
+success pays nothing for either. With tracing, the same templates have two more lines a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import FrameType, TracebackType
+from typing import Any
+
+from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable
+from graphkit.runtime.bound import BoundStep, as_result
+from graphkit.runtime.failures import Answered
+
+#: A longer run is cut: one huge function is slow to compile and gains nothing.
+MOST_STEPS = 500
+
+
+class Fused:
+    """A compiled run: ``run(b, ev, tr)`` takes a body, the event and the recorder.
+
+    It returns the body, or the event when ``events``; an awaitable of it when ``is_async``.
+    """
+
+    __slots__ = ("events", "is_async", "line_steps", "run", "steps")
+
+    def __init__(
+        self, run: Callable[..., Any], steps: tuple[BoundStep, ...], line_steps: tuple[int, ...], events: bool,
+        is_async: bool,
+    ) -> None:
+        self.run = run
+        self.steps = steps
+        self.line_steps = line_steps
+        self.events = events
+        self.is_async = is_async
+
+    def failure(self, error: BaseException) -> tuple[BoundStep, FrameType | None]:
+        """Return the step in which an exception was raised, and the frame that holds its body (``b``, ``e``)."""
+        code = self.run.__code__  # type: ignore[attr-defined]
+        tb: TracebackType | None = error.__traceback__
+        while tb is not None:
+            if tb.tb_frame.f_code is code:
+                return self.steps[self.line_steps[tb.tb_lineno]], tb.tb_frame
+            tb = tb.tb_next
+        return self.steps[0], None
+
+
+def fuse(steps: Sequence[BoundStep], wait: Callable[[Any], Any] | None, traced: bool) -> Fused:
+    """Compile a run of steps.
+
+    Parameters
+    ----------
+    steps
+        The steps, one after the other; a step that emits stands alone.
+    wait
+        How an unexpected awaitable is waited for without a loop; ``None`` makes a function that awaits.
+    traced
+        Whether the run is recorded.
+    """
+    is_async = wait is None and any(step.is_async or step.may_await for step in steps)
+    events = any(step.wants_event for step in steps)
+    names: dict[str, Any] = {
+        "PLAIN": PLAIN_TYPES,
+        "settle": _settle_with(wait),
+        "as_result": as_result,
+        "is_awaitable": is_awaitable,
+        "Answered": Answered,
+    }
+    lines: list[str] = []
+    line_steps = [0, 0, 0]  # line 1 opens the maker, line 2 the function; lines count from 1
+    for number, step in enumerate(steps):
+        template = _event_lines if step.wants_event else _body_lines
+        new = template(number, step, is_async, traced, names)
+        lines += new
+        line_steps += [number] * len(new)
+    emits = steps[-1].emits
+    if events and not emits:
+        lines.append("ev.body = b")
+    lines.append("return ev" if events and not emits else "return b")
+    head = "async def" if is_async else "def"
+    source = (
+        f"def make({', '.join(names)}):\n  {head} run(b, ev, tr):\n"
+        + "".join(f"    {line}\n" for line in _with_entry(lines, traced))
+        + "  return run\n"
+    )
+    if traced:
+        line_steps.insert(3, 0)
+    scope: dict[str, Any] = {}
+    exec(compile(source, "<graphkit run>", "exec"), scope)  # noqa: S102  # fixed templates and numbers, no user text
+    run = scope["make"](**names)
+    return Fused(run, tuple(steps), (*line_steps, len(steps) - 1, len(steps) - 1), events and not emits, is_async)
+
+
+def _with_entry(lines: list[str], traced: bool) -> list[str]:
+    return ["e = None", *lines] if traced else lines
+
+
+def _settle_with(wait: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    def settle(result: Any) -> Any:
+        return wait(result) if wait is not None and is_awaitable(result) else result
+
+    return settle
+
+
+def _body_lines(n: int, step: BoundStep, is_async: bool, traced: bool, names: dict[str, Any]) -> list[str]:
+    """Lines of a step that gets the body (``b``) or what its input path selects from it (``x``)."""
+    names[f"c{n}"] = step.call
+    given = "b"
+    lines = []
+    if step.get is not None:
+        names[f"g{n}"] = step.get
+        lines.append(f"x = g{n}(b)")
+        given = "x"
+    if traced:
+        names[f"s{n}"] = step
+        lines.append(f"e = tr.enter(s{n}, {given}, e)")
+    if step.is_async and is_async:
+        lines.append(f"r = await c{n}({given})")
+    elif not step.may_await and step.put is None and not traced and not step.emits:
+        return [*lines, f"b = c{n}({given})"]
+    else:
+        lines.append(f"r = c{n}({given})")
+        if step.may_await:
+            lines.append(_await_line(is_async))
+    if traced:
+        lines.append("tr.leave(e, r)")
+    if step.put is not None and not step.emits:
+        names[f"p{n}"] = step.put
+        lines.append(f"b = p{n}(b, r)")
+    else:
+        lines.append("b = r")
+    return lines
+
+
+def _event_lines(n: int, step: BoundStep, is_async: bool, traced: bool, names: dict[str, Any]) -> list[str]:
+    """Lines of a step that gets the event (``ev``) and returns it, another one, or a value."""
+    names[f"c{n}"] = step.call
+    lines = []
+    if step.get is not None:
+        names[f"g{n}"] = step.get
+        lines.append(f"ev.body = g{n}(b)")
+    else:
+        lines.append("ev.body = b")
+    if traced:
+        names[f"s{n}"] = step
+        lines.append(f"e = tr.enter(s{n}, ev.body, e)")
+    lines.append(f"r = c{n}(ev)")
+    if step.may_await:
+        wait = "r = await r" if is_async else "r = settle(r)"
+        lines.append(f"if r is not ev and type(r) not in PLAIN and is_awaitable(r): {wait}")
+    if step.emits:
+        if traced:
+            lines.append("tr.leave(e, r)")
+        return [*lines, "b = r"]
+    if traced:
+        lines.append("tr.leave(e, r.body if r is ev else r)")
+    lines.append("if r is not ev: ev = as_result(ev, r)")
+    lines.append("if ev.terminated: raise Answered(ev.body)")
+    if step.put is not None:
+        names[f"p{n}"] = step.put
+        lines.append(f"b = p{n}(b, ev.body)")
+    else:
+        lines.append("b = ev.body")
+    return lines
+
+
+def _await_line(is_async: bool) -> str:
+    if is_async:
+        return "if type(r) not in PLAIN and is_awaitable(r): r = await r"
+    return "if type(r) not in PLAIN: r = settle(r)"

@@ -1,0 +1,155 @@
+"""A bound graph: a plan with its live objects, ready to answer events in any way a caller likes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from graphkit.core.awaiting import is_awaitable
+from graphkit.core.event import Event
+from graphkit.plan.compile import Plan
+from graphkit.runtime.bound import BoundStep
+from graphkit.runtime.drivers import drive, gather
+from graphkit.runtime.failures import Answered, named
+from graphkit.runtime.flush import flush_program, holds_back
+from graphkit.runtime.lookup import Watch
+from graphkit.runtime.loop import LoopThread
+from graphkit.runtime.machine import MOST_EVENTS, Answers, Run, run_program
+from graphkit.runtime.program import Program, Segment, make_program
+
+
+class BoundGraph:
+    """One version of a graph, bound; a change of the graph makes a new one that keeps what nothing touched.
+
+    Parameters
+    ----------
+    plan, steps
+        The plan and its bound steps.
+    context
+        The context that the steps have.
+    watch
+        Names whose meaning decided what was bound.
+    revision
+        The draft's revision that this graph was made of.
+    loop
+        The event loop for callers that have none.
+    most_events
+        How many events one request may give rise to.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        steps: Mapping[str, BoundStep],
+        context: Any,
+        watch: Watch,
+        revision: int,
+        loop: LoopThread,
+        most_events: int = MOST_EVENTS,
+    ) -> None:
+        self.plan = plan
+        self.steps = steps
+        self.context = context
+        self.watch = watch
+        self.revision = revision
+        self.most_events = most_events
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._programs: dict[tuple[bool, bool], Program] = {}
+        self.awaits = any(step.is_async for step in steps.values())
+        self._straight: Segment | None = None if self.awaits else self._program(False, False).straight
+        self.holds_back = any(holds_back(step.object) for step in steps.values())
+
+    def _program(self, on_loop: bool, traced: bool) -> Program:
+        key = on_loop, traced
+        program = self._programs.get(key)
+        if program is None:
+            with self._lock:
+                program = self._programs.get(key)
+                if program is None:
+                    wait = None if on_loop else self._wait
+                    program = make_program(self.plan, "", self.steps, wait, traced)
+                    self._programs[key] = program
+        return program
+
+    def _wait(self, awaitable: Any) -> Any:
+        # A plain function returned an awaitable: from now on this graph is known to await.
+        self.awaits = True
+        self._straight = None
+        return self._loop.wait(awaitable)
+
+    def answer(self, event: Event, trace: Any = None) -> Any:
+        """Answer an event; blocks, and works inside a running event loop too."""
+        straight = self._straight
+        if straight is not None and trace is None:
+            assert straight.run is not None
+            try:
+                if straight.events:
+                    return straight.run(event.body, event.fork(event.body), None).body
+                return straight.run(event.body, event, None)
+            except Answered as ended:
+                return ended.value
+            except Exception as exc:
+                self._raise(straight, exc, event)
+        if self.awaits:
+            return self._loop.wait(self.answer_async(event, trace))
+        program = self._program(False, trace is not None)
+        run = Run(self.context, trace, None, self.most_events)
+        return drive(run_program(program, event.body, event.fork(event.body), run))
+
+    async def answer_async(self, event: Event, trace: Any = None) -> Any:
+        """Answer an event on the running event loop."""
+        program = self._program(True, trace is not None)
+        straight = program.straight
+        if straight is not None and trace is None:
+            assert straight.run is not None
+            own = event.fork(event.body) if straight.events else event
+            try:
+                result = straight.run(event.body, own, None)
+                if straight.is_async:
+                    result = await result
+            except Answered as ended:
+                return ended.value
+            except Exception as exc:
+                self._raise(straight, exc, event)
+            return result.body if straight.events else result
+        run = Run(self.context, trace, gather, self.most_events)
+        return await run_program(program, event.body, event.fork(event.body), run)
+
+    def _raise(self, segment: Segment, exc: Exception, event: Event) -> None:
+        """Raise the error of a straight run, as the machine would."""
+        assert segment.fused is not None
+        step, _ = segment.fused.failure(exc)
+        error = named(exc, step.path)
+        self.context.push_error(event, error.message, source=error.step)
+        if error is exc:
+            raise error
+        raise error from exc
+
+    def answer_of_flow(self, path: str, event: Event) -> Any:
+        """Answer an event with one nested flow alone."""
+        program = make_program(self.plan, path, self.steps, None if self.awaits else self._wait, False)
+        run = Run(self.context, None, gather if self.awaits else None, self.most_events)
+        job = run_program(program, event.body, event.fork(event.body), run)
+        return self._loop.wait(job) if self.awaits else drive(job)
+
+    def settled(self, value: Any) -> Any:
+        """Return a value, waiting for it if it must be awaited."""
+        return self._loop.wait(value) if is_awaitable(value) else value
+
+    def flush(self, expired_only: bool = False) -> None:
+        """Send on what batches and joins hold back."""
+        if not self.holds_back:
+            return
+        run = Run(self.context, None, gather if self.awaits else None, self.most_events)
+        job = flush_program(self._program(self.awaits, False), run, Answers(), expired_only)
+        if self.awaits:
+            self._loop.wait(job)
+        else:
+            drive(job)
+
+    def object_of(self, path: str) -> Any:
+        """Return the live object of a step, ``None`` for a plain function."""
+        step = self.steps.get(path)
+        return None if step is None else step.object

@@ -1,0 +1,91 @@
+"""What the names of a step mean now, and which of them to watch: a re-run cell gives a name another meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from graphkit.core.errors import GraphError
+from graphkit.core.expr import compile_expression, is_expression
+from graphkit.core.held import Held
+from graphkit.runtime.resolve import Unresolved, resolve
+
+ABSENT = object()
+
+
+class Watch:
+    """Names that were looked up, with what they meant then."""
+
+    __slots__ = ("_names",)
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
+
+    def add(self, namespace: Mapping[str, Any], name: str) -> None:
+        """Note what a name means now."""
+        key = id(namespace), name
+        if key not in self._names:
+            self._names[key] = (namespace, name, namespace.get(name, ABSENT))
+
+    def changed(self) -> bool:
+        """Return whether a name means something else by now."""
+        # not a generator: this runs at every test, and a plain loop is half the price
+        for namespace, name, value in self._names.values():  # noqa: SIM110
+            if namespace.get(name, ABSENT) is not value:
+                return True
+        return False
+
+
+class Lookup:
+    """Looks names up in one namespace, and collects what cannot be found."""
+
+    def __init__(self, namespace: Mapping[str, Any], held: Mapping[tuple[str, str], Held]) -> None:
+        self.namespace = namespace
+        self.watch = Watch()
+        self.problems: list[str] = []
+        self._held = held
+
+    def problem(self, path: str, message: str) -> None:
+        """Note that something is wrong with a step."""
+        self.problems.append(f"step {path!r}: {message}" if path else message)
+
+    def field(self, path: str, field: str, text: str) -> Any:
+        """Return what a step's ``class_name`` or ``handler`` means; ``ABSENT`` after noting a problem."""
+        held = self._held.get((path, field))
+        if held is not None:
+            value = held.current(self.namespace)
+            if held.home is not None:
+                self.watch.add(held.home, held.name)
+            elif self.namespace is not None:
+                self.watch.add(self.namespace, held.name)
+            return value
+        return self.name(path, text, field)
+
+    def name(self, path: str, text: str, field: str) -> Any:
+        """Return what a name means; ``ABSENT`` after noting a problem."""
+        try:
+            value = resolve(text, self.namespace)
+        except Unresolved as exc:
+            self.problem(path, f"{field}: {exc.args[0]}")
+            return ABSENT
+        self.watch.add(self.namespace, text.partition(".")[0])
+        return value
+
+    def function(self, path: str, text: Any, field: str) -> Callable[..., Any] | Any:
+        """Return a function given by name, expression or as it is; ``ABSENT`` after noting a problem."""
+        if callable(text):
+            return text
+        if not isinstance(text, str):
+            self.problem(path, f"{field}: a function is given by name or expression, found {type(text).__name__}")
+            return ABSENT
+        if is_expression(text):
+            try:
+                return compile_expression(text, self.namespace, f"step {path!r}")
+            except GraphError as exc:
+                self.problems.append(exc.message)
+                return ABSENT
+        value = self.name(path, text, field)
+        if value is not ABSENT and not callable(value):
+            self.problem(path, f"{field}: {text!r} is no function but a value of type {type(value).__name__}")
+            return ABSENT
+        return value

@@ -1,0 +1,136 @@
+"""Several routes on one event: one by one, in threads, or in processes. Pools belong to a bound graph, and close
+with it; they are made when first needed, and can be used again after closing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from graphkit.core.awaiting import is_awaitable
+from graphkit.core.copying import branch_copy
+from graphkit.core.errors import GraphError, nearest
+from graphkit.runtime.recipes import run_recipe, write_recipe
+
+KINDS = ("array", "thread", "process")
+
+
+class RoutePools:
+    """Runs routes side by side; see :class:`graphkit.core.protocols.Pools`."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._threads: Any = None
+        self._thread_count = 0
+        self._processes: Any = None
+        self._process_count = 0
+        self._folder: Any = None
+        self._recipes: dict[int, tuple[Any, str]] = {}
+
+    def map(self, executor_type: str, routes: Mapping[str, Any], event: Any) -> Any:
+        """Run every route on a copy of the event of its own.
+
+        Returns ``{key: Event or Exception}``, in the order of the routes, or an awaitable of it when one of them is
+        asynchronous.
+        """
+        kind = str(getattr(executor_type, "value", executor_type))
+        if kind not in KINDS:
+            raise GraphError(f"the executor {kind!r} is not known{nearest(kind, KINDS)}; there is "
+                             f"'array', 'thread' and 'process'")
+        forks = {key: event.fork(branch_copy(event.body)) for key in routes}
+        if kind == "process" and routes:
+            return self._in_processes(routes, forks)
+        if kind == "thread" and len(routes) > 1:
+            pool = self._thread_pool(len(routes))
+            futures = {key: pool.submit(_run, route, forks[key]) for key, route in routes.items()}
+            results = {key: future.result() for key, future in futures.items()}
+        else:
+            results = {key: _run(route, forks[key]) for key, route in routes.items()}
+        for result in results.values():
+            if is_awaitable(result):
+                return _gathered(results)
+        return results
+
+    def _thread_pool(self, count: int) -> Any:
+        with self._lock:
+            if self._threads is None or self._thread_count < count:
+                from concurrent.futures import ThreadPoolExecutor
+
+                old, self._thread_count = self._threads, max(count, 2 * self._thread_count)
+                self._threads = ThreadPoolExecutor(self._thread_count, thread_name_prefix="graphkit-route")
+                if old is not None:
+                    old.shutdown(wait=False)  # what it has been given still runs
+            return self._threads
+
+    def _in_processes(self, routes: Mapping[str, Any], forks: Mapping[str, Any]) -> dict[str, Any]:
+        results: dict[str, Any] = {}
+        pool = self._process_pool(len(routes))
+        futures = {}
+        for key, route in routes.items():
+            try:
+                forks[key]._trace = None  # a recorder stays in its own process
+                futures[key] = pool.submit(run_recipe, self._recipe(route), forks[key])
+            except Exception as exc:
+                results[key] = exc
+        for key in routes:
+            if key not in results:
+                try:
+                    results[key] = futures[key].result()
+                except Exception as exc:
+                    results[key] = exc
+        return {key: results[key] for key in routes}
+
+    def _recipe(self, route: Any) -> str:
+        with self._lock:
+            known = self._recipes.get(id(route))
+            if known is None or known[0] is not route:
+                if self._folder is None:
+                    import tempfile
+
+                    self._folder = tempfile.TemporaryDirectory(prefix="graphkit-routes-")
+                known = self._recipes[id(route)] = (route, write_recipe(route, self._context, Path(self._folder.name)))
+            return known[1]
+
+    def _process_pool(self, count: int) -> Any:
+        with self._lock:
+            if self._processes is None or self._process_count < count:
+                from loky import ProcessPoolExecutor
+
+                old = self._processes
+                self._process_count = count
+                self._processes = ProcessPoolExecutor(max_workers=count, timeout=None)
+                if old is not None:
+                    old.shutdown(wait=True)
+            return self._processes
+
+    def close(self) -> None:
+        """Stop the workers."""
+        with self._lock:
+            threads, processes, folder = self._threads, self._processes, self._folder
+            self._threads = self._processes = self._folder = None
+            self._recipes = {}
+            self._thread_count = self._process_count = 0
+        if threads is not None:
+            threads.shutdown(wait=True)
+        if processes is not None:
+            processes.shutdown(wait=True)
+        if folder is not None:
+            folder.cleanup()
+
+
+def _run(route: Any, event: Any) -> Any:
+    try:
+        return route.run(event)
+    except Exception as exc:
+        return exc
+
+
+async def _gathered(results: dict[str, Any]) -> dict[str, Any]:
+    import asyncio
+
+    waiting = [key for key, result in results.items() if is_awaitable(result)]
+    done = await asyncio.gather(*(results[key] for key in waiting), return_exceptions=True)
+    return {**results, **dict(zip(waiting, done, strict=True))}

@@ -1,0 +1,148 @@
+"""A bound plan in the form that the machine runs: segments that know their followers.
+
+One plan has up to four programs, made when they are first needed: for callers with or without an event loop, each
+with or without recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from graphkit.plan.compile import FlowPlan, Plan
+from graphkit.runtime.bound import BoundStep
+from graphkit.runtime.fuse import MOST_STEPS, Fused, fuse
+
+
+class Segment:
+    """A piece of a line that runs as one: a fused run, one step that emits, or a nested flow.
+
+    ``parts`` is true when two or more of the followers await, so that they are worth running side by side.
+    """
+
+    __slots__ = ("emits", "events", "fused", "is_async", "next", "parts", "rank", "run", "steps", "sub")
+
+    def __init__(self, steps: tuple[BoundStep, ...], fused: Fused | None, sub: Program | None = None) -> None:
+        self.steps = steps
+        self.fused = fused
+        self.sub = sub
+        self.run: Callable[..., Any] | None = None if fused is None else fused.run
+        self.is_async = fused is not None and fused.is_async
+        self.events = fused is not None and fused.events
+        self.emits = steps[-1].emits
+        self.next: tuple[Segment, ...] = ()
+        self.rank: int | None = None
+        self.parts = False
+
+    def followers(self) -> dict[str, Segment]:
+        """Return the segments that follow, by the name of their first step."""
+        return {segment.steps[0].name: segment for segment in self.next}
+
+
+class Program:
+    """One flow, ready to run."""
+
+    __slots__ = ("answers", "awaits", "catch", "events", "handlers", "parts", "path", "segments", "starts", "straight")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.starts: tuple[Segment, ...] = ()
+        self.segments: tuple[Segment, ...] = ()
+        self.handlers: Mapping[str, Segment] = {}
+        self.catch: Segment | None = None
+        self.answers = False
+        # whether any step gets the event itself, so that branches need events of their own
+        self.events = False
+        self.awaits = False
+        self.parts = False
+        # the only segment, where there is no more to it than that
+        self.straight: Segment | None = None
+
+
+def make_program(
+    plan: Plan, path: str, steps: Mapping[str, BoundStep], wait: Callable[[Any], Any] | None, traced: bool
+) -> Program:
+    """Return the program of one flow, nested flows included."""
+    flow = plan.flows[path]
+    program = Program(path)
+    heads: list[Segment] = []
+    tails: list[Segment] = []
+    everything: list[Segment] = []
+    for line in flow.lines:
+        segments = [
+            _segment(plan, chunk, steps, wait, traced) for chunk in _chunks([steps[item] for item in line.steps])
+        ]
+        for before, after in zip(segments, segments[1:], strict=False):
+            before.next = (after,)
+        heads.append(segments[0])
+        tails.append(segments[-1])
+        everything += segments
+    for line, tail in zip(flow.lines, tails, strict=True):
+        tail.next = tuple(heads[index] for index in line.next)
+        tail.rank = line.rank
+    _wire(program, flow, heads, everything)
+    return program
+
+
+def _wire(program: Program, flow: FlowPlan, heads: list[Segment], everything: list[Segment]) -> None:
+    program.segments = tuple(everything)
+    program.starts = tuple(heads[index] for index in flow.starts)
+    program.handlers = {step: heads[index] for step, index in flow.handlers.items()}
+    program.catch = None if flow.catch is None else heads[flow.catch]
+    program.answers = flow.answer is not None
+    program.events = any(step.wants_event for segment in everything for step in segment.steps) or any(
+        segment.sub is not None and segment.sub.events for segment in everything
+    )
+    program.awaits = any(_awaits(segment) for segment in everything)
+    if program.awaits:
+        leads = _leading_to_await(everything)
+        for segment in everything:
+            segment.parts = sum(id(follower) in leads for follower in segment.next) > 1
+        program.parts = sum(id(start) in leads for start in program.starts) > 1
+    if len(everything) == 1 and not program.handlers and program.catch is None:
+        (only,) = everything
+        if only.run is not None and not only.emits and only.rank is not None and program.starts == (only,):
+            program.straight = only
+
+
+def _awaits(segment: Segment) -> bool:
+    if segment.sub is not None:
+        return segment.sub.awaits
+    return any(step.is_async for step in segment.steps)
+
+
+def _leading_to_await(everything: list[Segment]) -> set[int]:
+    """Return the ids of the segments from which an awaiting one is reached."""
+    before: dict[int, list[Segment]] = {}
+    for segment in everything:
+        for follower in segment.next:
+            before.setdefault(id(follower), []).append(segment)
+    todo = [segment for segment in everything if _awaits(segment)]
+    found = {id(segment) for segment in todo}
+    while todo:
+        for segment in before.get(id(todo.pop()), ()):
+            if id(segment) not in found:
+                found.add(id(segment))
+                todo.append(segment)
+    return found
+
+
+def _chunks(line: list[BoundStep]) -> list[list[BoundStep]]:
+    """Cut a line where a step emits or is a flow of its own, and where it grows too long."""
+    chunks: list[list[BoundStep]] = []
+    for step in line:
+        alone = step.emits or step.kind == "flow"
+        last = chunks[-1] if chunks else None
+        if last is None or alone or last[-1].emits or last[-1].kind == "flow" or len(last) >= MOST_STEPS:
+            chunks.append([step])
+        else:
+            last.append(step)
+    return chunks
+
+
+def _segment(
+    plan: Plan, chunk: list[BoundStep], steps: Mapping[str, BoundStep], wait: Callable[[Any], Any] | None, traced: bool
+) -> Segment:
+    if chunk[0].kind == "flow":
+        return Segment(tuple(chunk), None, make_program(plan, chunk[0].path, steps, wait, traced))
+    return Segment(tuple(chunk), fuse(chunk, wait, traced))

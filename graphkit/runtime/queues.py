@@ -1,0 +1,50 @@
+"""What a queue step does: hand the event on in memory, or write it to a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from graphkit.core.event import Event
+from graphkit.core.protocols import seam
+from graphkit.runtime.bound import BoundStep
+from graphkit.runtime.envelope import wrap
+
+
+def attach_queue(step: BoundStep, followers: Sequence[str], in_memory: bool) -> None:
+    """Bind a queue.
+
+    Parameters
+    ----------
+    step
+        The step.
+    followers
+        Paths of the steps that follow it, in any function.
+    in_memory
+        Whether a follower runs in this very graph, so that the event is handed on.
+    """
+    step.may_await = False
+    if in_memory:
+        step.call = _hand_on
+        return
+    record = step.record
+    options = dict(record.options)
+    full_event = options.pop("full_event", None)
+    if record.shards is not None:
+        options["shards"] = record.shards
+    if record.retention_in_hours is not None:
+        options["retention_in_hours"] = record.retention_in_hours
+    stream = seam.open_stream(record.path or f"memory://queue-{id(step):x}", **options)
+    step.object = stream
+    wrapped = bool(full_event) or (full_event is None and bool(followers))
+
+    def push(event: Event) -> Event:
+        stream.push(wrap(event) if wrapped else event.body)
+        return event
+
+    step.call = push
+    step.wants_event = True
+
+
+def _hand_on(body: Any) -> Any:
+    return body

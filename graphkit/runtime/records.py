@@ -1,0 +1,239 @@
+"""Run records: what every step received and returned, as it was at that moment. Data, bounded, and off by default."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import Any
+
+from graphkit.runtime.snapshot import SCALARS, Snapshots
+
+MOST_RUNS = 50
+MOST_BYTES = 32 * 2**20
+MOST_STEPS = 10_000
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What one step did with one event.
+
+    Attributes
+    ----------
+    name
+        Path of the step.
+    kind
+        Kind of step.
+    input, output
+        What it received and returned; large values as previews.
+    duration_us
+        How long it took, in microseconds.
+    error
+        How it failed, else ``None``.
+    """
+
+    name: str
+    kind: str
+    input: Any
+    output: Any
+    duration_us: float
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as a dict."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "input": self.input,
+            "output": self.output,
+            "duration_us": self.duration_us,
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One event through the graph, step by step.
+
+    Attributes
+    ----------
+    id, path, method
+        Of the event.
+    status
+        HTTP status of the answer.
+    started
+        When the run began (UTC).
+    duration_us
+        How long it took, in microseconds.
+    answer
+        What the caller got.
+    steps
+        One record for each time that a step ran, in the order in which they began.
+    dropped
+        How many further steps ran but were not recorded, since there were too many.
+    """
+
+    id: str
+    path: str
+    method: str
+    status: int
+    started: dt.datetime
+    duration_us: float
+    answer: Any
+    steps: tuple[StepRecord, ...]
+    dropped: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as a dict."""
+        return {
+            "id": self.id,
+            "path": self.path,
+            "method": self.method,
+            "status": self.status,
+            "started": self.started,
+            "duration_us": self.duration_us,
+            "answer": self.answer,
+            "steps": [step.to_dict() for step in self.steps],
+        }
+
+    def to_frame(self) -> Any:
+        """Return the steps as a pandas DataFrame, one row each; needs pandas."""
+        from graphkit.core.extras import load
+
+        pandas = load("pandas", "RunRecord.to_frame", "notebook")
+        rows = [step.to_dict() for step in self.steps]
+        return pandas.DataFrame(rows, columns=["name", "kind", "input", "output", "duration_us", "error"])
+
+    def __repr__(self) -> str:
+        from graphkit.view.run_table import run_text
+
+        return run_text(self)
+
+    def _repr_html_(self) -> str:
+        from graphkit.view.run_table import run_html
+
+        return run_html(self)
+
+
+class Entry:
+    """A step that is running, or has run."""
+
+    __slots__ = ("duration_us", "error", "input", "output", "result", "started", "step")
+
+    def __init__(self, step: Any, given: Any) -> None:
+        self.step = step
+        self.input = given
+        self.output: Any = None
+        self.error: str | None = None
+        self.duration_us = 0.0
+        self.result: Any = None
+        self.started = 0
+
+
+class Recorder:
+    """Collects what the steps of one run do. Threads may share it."""
+
+    __slots__ = ("_began", "_entries", "_event", "_secrets", "_snapshots", "_started", "dropped")
+
+    def __init__(self, event: Any, secrets: Any = None) -> None:
+        self._event = event
+        self._entries: list[Entry] = []
+        self._secrets = secrets
+        self._snapshots = Snapshots(secrets)
+        self._started = dt.datetime.now(dt.timezone.utc)
+        self._began = perf_counter_ns()
+        self.dropped = 0
+
+    def enter(self, step: Any, given: Any, before: Entry | None = None) -> Entry:
+        """Note that a step gets a value; ``before`` is the step that has just returned it, if one has."""
+        if type(given) in SCALARS:
+            entry = Entry(step, given)
+        elif before is not None and before.result is given:
+            entry = Entry(step, before.output)  # nothing ran in between: one snapshot per edge
+        else:
+            entry = Entry(step, self._snapshots.take(given))
+        if len(self._entries) < MOST_STEPS:
+            self._entries.append(entry)
+        else:
+            self.dropped += 1
+        entry.started = perf_counter_ns()
+        return entry
+
+    def leave(self, entry: Entry, result: Any) -> None:
+        """Note what a step returned."""
+        entry.duration_us = (perf_counter_ns() - entry.started) / 1000
+        entry.result = result
+        entry.output = result if type(result) in SCALARS else self._snapshots.take(result)
+
+    def fail(self, entry: Entry, exc: BaseException) -> None:
+        """Note how a step failed."""
+        if entry.error is None:
+            entry.duration_us = (perf_counter_ns() - entry.started) / 1000
+            cause = exc.__cause__ if exc.__cause__ is not None else exc
+            text = str(cause)
+            text = f"{type(cause).__name__}: {text}" if text else type(cause).__name__
+            entry.error = text if self._secrets is None else self._secrets.redact(text)
+            entry.result = entry.output = None
+
+    def finish(self, status: int, answer: Any) -> tuple[RunRecord, int]:
+        """Return the record, and about how many bytes it holds."""
+        duration_us = (perf_counter_ns() - self._began) / 1000
+        snapshot = answer if type(answer) in SCALARS else self._snapshots.take(answer)
+        steps = tuple(
+            StepRecord(e.step.path or e.step.name, e.step.kind, e.input, e.output, e.duration_us, e.error)
+            for e in self._entries
+        )
+        event = self._event
+        record = RunRecord(
+            event.id,
+            event.path,
+            event.method or "",
+            status,
+            self._started,
+            duration_us,
+            snapshot,
+            steps,
+            self.dropped,
+        )
+        return record, self._snapshots.size + 200 * len(steps)
+
+
+class Runs:
+    """The last runs of a server, bounded in number and in bytes; the newest is the last."""
+
+    def __init__(self, most: int = MOST_RUNS, most_bytes: int = MOST_BYTES) -> None:
+        self._kept: deque[tuple[RunRecord, int]] = deque()
+        self._most = most
+        self._most_bytes = most_bytes
+        self._bytes = 0
+
+    def add(self, record: RunRecord, size: int) -> None:
+        """Keep a record; older ones make room."""
+        self._kept.append((record, size))
+        self._bytes += size
+        while len(self._kept) > 1 and (len(self._kept) > self._most or self._bytes > self._most_bytes):
+            self._bytes -= self._kept.popleft()[1]
+
+    def clear(self) -> None:
+        """Forget all runs."""
+        self._kept.clear()
+        self._bytes = 0
+
+    @property
+    def last(self) -> RunRecord | None:
+        """The newest run."""
+        return self._kept[-1][0] if self._kept else None
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __iter__(self) -> Iterator[RunRecord]:
+        return iter([record for record, _ in self._kept])
+
+    def __getitem__(self, index: Any) -> Any:
+        return [record for record, _ in self._kept][index]
+
+    def __repr__(self) -> str:
+        return f"Runs({len(self)} kept)"

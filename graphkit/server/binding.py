@@ -1,0 +1,78 @@
+"""What a server keeps while its graph changes: made objects, pools, the loop and the ticker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphkit.build.freeze import freeze
+from graphkit.build.picture import topology_of
+from graphkit.plan.compile import compile_plan
+from graphkit.runtime.bind import Binder
+from graphkit.runtime.flush import Ticker, tick_interval
+from graphkit.runtime.graph import BoundGraph
+from graphkit.runtime.lookup import Lookup
+from graphkit.runtime.loop import LoopThread
+from graphkit.runtime.pools import RoutePools
+
+
+class Binding:
+    """Binds the versions of one server's graph, one after the other."""
+
+    def __init__(self, server: Any, context: Any) -> None:
+        self._server = server
+        self._context = context
+        self._binder = Binder(context, server.load_mode)
+        self._loop = LoopThread()
+        self._ticker: Ticker | None = None
+        self._pools = RoutePools(context)
+        context.pools = self._pools
+
+    def bind(self, root: Any, namespace: Mapping[str, Any], function: str | None) -> BoundGraph:
+        """Bind a draft as it is now.
+
+        Raises
+        ------
+        GraphError
+            With every problem of structure; else with every name or argument that is wrong; else with every
+            constructor that failed.
+        """
+        revision = root._revision
+        frozen = freeze(root)
+        plan = compile_plan(topology_of(root, frozen.spec), function)
+        lookup = Lookup(namespace, frozen.held)
+        steps = self._binder.bind(plan, lookup, frozen.values)
+        most = int(self._server.parameters.get("max_events", 10_000))
+        bound = BoundGraph(plan, steps, self._context, lookup.watch, revision, self._loop, most)
+        self._context.root = root
+        root.__dict__["_bound"] = bound
+        self._stop_ticker()
+        interval = tick_interval(steps.values())
+        if interval is not None:
+            self._ticker = Ticker(bound, interval)
+        return bound
+
+    def drain(self, bound: BoundGraph | None) -> None:
+        """Send on what is held back, write what is buffered, and close pools and loop."""
+        try:
+            if bound is not None:
+                bound.flush()
+        finally:
+            for step in bound.steps.values() if bound is not None else ():
+                log = getattr(step.object, "flush_tracking", None)
+                if callable(log):
+                    log()
+            self._pools.close()
+            self._loop.close()
+
+    def close(self) -> None:
+        """Close everything that was made."""
+        self._stop_ticker()
+        self._binder.close()
+        self._pools.close()
+        self._loop.close()
+
+    def _stop_ticker(self) -> None:
+        if self._ticker is not None:
+            self._ticker.close()
+            self._ticker = None

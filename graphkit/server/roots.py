@@ -1,0 +1,116 @@
+"""The roots that a server can have, and what is looked up in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from graphkit.build.base import BaseStep
+from graphkit.build.flow import FlowStep, RootFlowStep
+from graphkit.build.freeze import thaw
+from graphkit.build.shorthand import make_step
+from graphkit.build.steps import RouterStep
+from graphkit.core.errors import GraphError, choices, nearest
+from graphkit.runtime.resolve import Unresolved, resolve
+from graphkit.spec import codec
+from graphkit.spec.steps import Step
+
+
+def as_root(graph: Any) -> Any:
+    """Return a graph given as a handle, a record or a dict as the root of a server; ``None`` stays ``None``.
+
+    Raises
+    ------
+    GraphError
+        If it is neither a router nor a flow.
+    """
+    if graph is None:
+        return None
+    if isinstance(graph, Mapping):
+        graph = thaw(codec.from_dict(graph, default_kind="root"))
+    elif isinstance(graph, Step):
+        graph = thaw(graph)
+    elif not isinstance(graph, BaseStep) and callable(getattr(graph, "to_dict", None)):
+        graph = make_step(graph, None, None, class_args={})
+    if isinstance(graph, (RootFlowStep, RouterStep)):
+        return graph
+    if isinstance(graph, FlowStep):
+        return RootFlowStep(graph.name, graph.steps, None, graph.engine, graph.final_step)
+    found = getattr(graph, "kind", None) or type(graph).__name__
+    raise GraphError(f"the root of a graph is a router or a flow, found {found!r}")
+
+
+def new_root(topology: Any, class_name: Any, engine: str | None, class_args: Mapping[str, Any]) -> Any:
+    """Return a new, empty root."""
+    kinds = ("router", "flow")
+    if topology not in kinds:
+        raise GraphError(f"the topology {topology!r} is not known{nearest(str(topology), kinds)}; there is 'router' and "
+                         f"'flow'")
+    if topology == "flow":
+        if class_name is not None or class_args:
+            raise GraphError("a flow has no class: class_name and its arguments belong to topology 'router'")
+        return RootFlowStep(engine=engine or "async")
+    if class_name is not None and not isinstance(class_name, (str, type)):
+        return as_root(class_name)
+    return RouterStep(class_name, dict(class_args))
+
+
+def find_router(root: Any, wanted: Any) -> Any:
+    """Return the router of a graph that models are added to.
+
+    Raises
+    ------
+    GraphError
+        If there is none, or several and none is named.
+    """
+    if isinstance(wanted, RouterStep):
+        return wanted
+    if isinstance(root, RouterStep) and wanted is None:
+        return root
+    if root is None:
+        raise GraphError("the server has no graph yet: set_topology('router') starts one for models")
+    routers = {step.name: step for step in root.get_children() if isinstance(step, RouterStep)}
+    if wanted is not None:
+        if wanted not in routers:
+            raise GraphError(f"there is no router {wanted!r}{nearest(wanted, routers)}; there is {choices(routers)}")
+        return routers[wanted]
+    if len(routers) != 1:
+        found = f"several routers ({choices(routers)}): name one with router_step=..." if routers else (
+            "no router: add one with graph.to('*', name='models')"
+        )
+        raise GraphError(f"the flow has {found}")
+    return next(iter(routers.values()))
+
+
+def initializer_of(given: Any, namespace: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """Return a graph initializer given as a callable, a name or a dotted path."""
+    if callable(given):
+        return given  # type: ignore[no-any-return]
+    try:
+        found = resolve(given, namespace)
+    except Unresolved as exc:
+        raise GraphError(f"graph_initializer: {exc.args[0]}") from exc
+    if not callable(found):
+        raise GraphError(f"graph_initializer: {given!r} is no function but a value of type {type(found).__name__}")
+    return found  # type: ignore[no-any-return]
+
+
+def new_router(class_name: Any = None, **class_args: Any) -> RouterStep:
+    """Start a router without a server.
+
+    Parameters
+    ----------
+    class_name
+        The router's class; ``ModelRouter`` when left out.
+    **class_args
+        Its arguments.
+
+    Examples
+    --------
+    >>> router = new_router("VotingEnsemble", vote_type="classification")
+    >>> router.add_route("a", handler="(event)").fullname
+    'a'
+    """
+    root = new_root("router", class_name, None, class_args)
+    assert isinstance(root, RouterStep)
+    return root

@@ -1,0 +1,91 @@
+"""One step on its own: ``step.run(event)`` and ``step.init_object(...)`` without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from graphkit.build.freeze import freeze
+from graphkit.build.picture import topology_of
+from graphkit.core.context import GraphContext
+from graphkit.core.event import Event, as_event
+from graphkit.core.namespace import caller_namespace
+from graphkit.plan.compile import compile_plan
+from graphkit.runtime.bind import Binder
+from graphkit.runtime.graph import BoundGraph
+from graphkit.runtime.lookup import Lookup
+from graphkit.runtime.loop import LoopThread
+from graphkit.runtime.pools import RoutePools
+from graphkit.runtime.resolve import as_namespace
+from graphkit.spec.steps import Error, Flow, RootFlow, Router, Task
+
+
+class Alone:
+    """A step that was bound without a graph around it."""
+
+    def __init__(self, graph: BoundGraph, path: str, revision: int) -> None:
+        self.graph = graph
+        self.path = path
+        self.revision = revision
+        self.context = graph.context
+
+    def object_of(self, path: str) -> Any:
+        """Return the live object of the step, whatever its path was."""
+        return self.graph.object_of(self.path)
+
+    def run(self, event: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
+        """Run the step on an event."""
+        return _run(self.graph, self.path, event, args, kwargs)
+
+
+def init_step(
+    step: Any, context: Any, namespace: Any, mode: str, reset: bool, extra: Mapping[str, Any]
+) -> None:
+    """Bind a step on its own; raises GraphError with everything that is wrong with it."""
+    old = step._bound
+    if isinstance(old, Alone) and not reset and not extra and old.revision == step._revision:
+        return
+    context = context if context is not None else GraphContext()
+    if context.pools is None:
+        context.pools = RoutePools(context)
+    frozen = freeze(step)
+    spec, path = frozen.spec, ""
+    values = {**frozen.values, **({"": {**frozen.values.get("", {}), **extra}} if extra else {})}
+    held = frozen.held
+    if not isinstance(spec, (Router, Flow)):
+        # a single step stands in a flow of its own
+        path = spec.name or "step"
+        single = msgspec.structs.replace(spec, name=path, after=(), on_error=None)
+        if isinstance(single, Error):  # alone, it handles no other step's failure
+            fields = {name: getattr(single, name) for name in Task.__struct_fields__}
+            single = Task(**fields)
+        spec = RootFlow(steps={path: single})
+        held = {(path, field): item for (_, field), item in frozen.held.items()}
+        values = {path: value for value in values.values()}
+    lookup = Lookup(as_namespace(namespace) if namespace is not None else caller_namespace(), held)
+    plan = compile_plan(topology_of(step, spec), "*")
+    steps = Binder(context, mode).bind(plan, lookup, values)
+    graph = BoundGraph(plan, steps, context, lookup.watch, step._revision, LoopThread())
+    step.__dict__["_bound"] = Alone(graph, path, step._revision)
+
+
+def run_step(step: Any, event: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
+    """Run a step alone and return the event, with the result as its body."""
+    around = step._root._bound
+    if step._parent is not None and isinstance(around, BoundGraph) and step.fullname in around.steps:
+        return _run(around, step.fullname, event, args, kwargs)
+    if isinstance(step._bound, BoundGraph):
+        return _run(step._bound, "", event, args, kwargs)
+    if step._bound is None or step._bound.revision != step._revision:
+        init_step(step, None, None, "sync", True, {})
+    return step._bound.run(event, args, kwargs)
+
+
+def _run(graph: BoundGraph, path: str, event: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
+    own = event if isinstance(event, Event) else as_event(event)
+    if path in graph.steps and graph.steps[path].kind != "flow":
+        return graph.settled(graph.steps[path].run(own, *args, **kwargs))
+    own.body = graph.answer(own) if path == "" else graph.answer_of_flow(path, own)
+    return own
