@@ -19,8 +19,8 @@ DISTRIBUTION = "graphkit-serving"
 
 #: Packages that load only where they are used.
 OPTIONAL = {
-    "IPython", "anywidget", "cloudpickle", "httpx", "ipykernel", "ipywidgets", "joblib", "jupyterlab", "loky", "matplotlib",
-    "numpy", "orjson", "pandas", "scipy", "sklearn", "starlette", "tqdm", "uvicorn",
+    "IPython", "anywidget", "cloudpickle", "httpx", "ipykernel", "ipywidgets", "joblib", "jupyterlab", "loky",
+    "matplotlib", "numpy", "orjson", "pandas", "scipy", "sklearn", "starlette", "tqdm", "uvicorn",
 }  # fmt: skip
 #: Parts of the standard library and the base that take long to import and few graphs need.
 SLOW = {"asyncio", "multiprocessing", "sqlite3", "ssl", "yaml"}

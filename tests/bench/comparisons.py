@@ -162,8 +162,8 @@ IMPORTS = MappingProxyType(
 IMPORT_LIMIT_S = 0.150
 
 NOT_COMPARABLE = (
-    "An event object is made for every event on both sides; mlrun gives each a random id at once, graphkit when the id is "
-    "first read.",
+    "An event object is made for every event on both sides; mlrun gives each a random id at once, graphkit when the "
+    "id is first read.",
     "mlrun's sync engine refuses branches, so its fan-out runs on the async engine, in another thread; a plain call "
     "and streamz stay in the caller's.",
     "graphkit gives every branch but one a copy of the body; with the numbers used here a copy costs nothing, and "

@@ -23,13 +23,18 @@ class Worker:
     """The cases of one side that are prepared at the moment."""
 
     def __init__(self, side: str) -> None:
-        self._side = importlib.import_module(f"sides.{side}_side")
+        self._name = f"sides.{side}_side"
         self._ready: dict[str, tuple[Case, int]] = {}
+
+    @property
+    def _side(self) -> Any:
+        # Imported with the first request, so that a failure is a reply.
+        return importlib.import_module(self._name)
 
     def prepare(self, case: str, sample_s: float) -> dict[str, Any]:
         """Build a case and refuse it if its answer is wrong."""
         if case not in self._side.CASES:
-            raise LookupError(f"{self._side.__name__} has no case {case!r}")
+            raise LookupError(f"{self._name} has no case {case!r}")
         built = self._side.CASES[case]()
         answer = built.many(1)
         if answer != built.expected:

@@ -18,7 +18,7 @@ MEMBERS = 4
 LONGEST_BOTH_BUILD = 900  # at 1,000 steps mlrun stops with a RecursionError
 LONGEST = 4500
 
-_random = random.Random(20)  # noqa: S311  # data, not secrets
+_random = random.Random(20)
 SAMPLES = [[_random.randrange(10) for _ in range(4)] for _ in range(5)]
 
 
