@@ -1,0 +1,86 @@
+"""What a notebook is given for a picture. It knows how to ask for images, not what they show."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable
+from html import escape
+from typing import Any
+
+from graphkit.core.errors import GraphkitError
+
+HTML, SVG, PNG, JPEG, TEXT = "text/html", "image/svg+xml", "image/png", "image/jpeg", "text/plain"
+#: What is given when nothing is asked for. JPEG only on demand.
+DEFAULT = (HTML, SVG, PNG, TEXT)
+_KNOWN = (*DEFAULT, JPEG)
+
+
+def image_bundle(
+    pipe: Callable[[str], Any],
+    alt: str,
+    outline: str,
+    include: Iterable[str] | None = None,
+    exclude: Iterable[str] | None = None,
+    note: str = "",
+) -> dict[str, Any]:
+    """Return a picture in every form that notebooks show; never raises.
+
+    An untrusted notebook, such as any tutorial that was cloned, drops SVG and scripts. An ``<img>`` with the SVG as
+    data survives there, keeps its own colours in dark themes, and carries a text for those who do not see it.
+
+    Parameters
+    ----------
+    pipe
+        Returns the picture in a format, ``svg`` or ``png``, as bytes.
+    alt
+        A sentence that stands for the picture.
+    outline
+        Text that is shown when nothing can be drawn, and in consoles.
+    include, exclude
+        MIME types that are wanted, and that are not; forms that are not wanted are not drawn.
+    note
+        A line to show beneath the picture.
+
+    Examples
+    --------
+    >>> image_bundle(lambda format: b"<svg/>", "A picture.", "a -> b", include=["text/html"])
+    {'text/html': '<img alt="A picture." src="data:image/svg+xml;base64,PHN2Zy8+" style="..."/>'}
+    """
+    wanted = set(DEFAULT if include is None else include) - set(exclude or ())
+    bundle: dict[str, Any] = {}
+    problem = ""
+    try:
+        if wanted & {HTML, SVG}:
+            svg = bytes(pipe("svg"))
+            bundle[HTML] = _image(svg, alt) + (f"<div>{escape(note)}</div>" if note else "")
+            bundle[SVG] = svg.decode("utf-8")
+        if PNG in wanted:
+            bundle[PNG] = bytes(pipe("png"))
+        if JPEG in wanted:
+            bundle[JPEG] = bytes(pipe("jpeg"))
+    except Exception as exc:  # to show an object never fails; what went wrong is shown with it
+        problem = str(exc) if isinstance(exc, GraphkitError) else f"{type(exc).__name__}: {exc}"
+    if problem and HTML not in bundle:
+        bundle[HTML] = outline_html(outline, problem)
+    bundle[TEXT] = outline
+    return {kind: bundle[kind] for kind in _KNOWN if kind in wanted and kind in bundle}
+
+
+def outline_html(outline: str, note: str) -> str:
+    """Return the outline for a page, with a line that says why there is no picture.
+
+    >>> outline_html("a -> b", "no renderer")
+    '<pre style="...">a -&gt; b</pre><div>no renderer</div>'
+    """
+    return (
+        f'<pre style="margin:0;line-height:1.35;overflow-x:auto">{escape(outline)}</pre>'
+        f"<div>{escape(note)}</div>"
+    )
+
+
+def _image(svg: bytes, alt: str) -> str:
+    data = base64.b64encode(svg).decode("ascii")
+    return (
+        f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{data}" '
+        f'style="max-width:100%;height:auto;background:white"/>'
+    )
