@@ -25,7 +25,7 @@ def topology_of(step: Any, spec: Any = None) -> Any:
         # alone, a nested flow's links to its siblings lead nowhere
         own = fields["on_error"] if fields["on_error"] in spec.steps else None
         spec = RootFlow(**{**fields, "after": (), "on_error": own})
-    elif spec.after or spec.on_error:
+    elif not isinstance(spec, Flow) and (spec.after or spec.on_error):
         spec = msgspec.structs.replace(spec, after=(), on_error=None)
     return trace_topology(spec)
 

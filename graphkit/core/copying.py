@@ -12,7 +12,8 @@ import fractions
 import uuid
 from typing import Any
 
-_SHARED_TYPES: frozenset[type] = frozenset(
+#: Types whose values are never copied.
+SHARED_TYPES: frozenset[type] = frozenset(
     {
         type(None),
         bool,
@@ -49,7 +50,7 @@ def branch_copy(body: Any) -> Any:
         If something in the body cannot be copied.
     """
     kind = type(body)
-    if kind in _SHARED_TYPES:
+    if kind in SHARED_TYPES:
         return body
     try:
         return _copy(body, {})
@@ -57,9 +58,14 @@ def branch_copy(body: Any) -> Any:
         raise TypeError("the body cannot be copied for a branch: it is nested too deeply") from None
 
 
+def branch_copies(body: Any, count: int) -> list[Any]:
+    """Return a body for each of several branches: the first gets the body itself, the others copies."""
+    return [body, *(branch_copy(body) for _ in range(count - 1))]
+
+
 def _copy(value: Any, memo: dict[int, Any]) -> Any:
     kind = type(value)
-    if kind in _SHARED_TYPES:
+    if kind in SHARED_TYPES:
         return value
     known = memo.get(id(value))
     if known is not None:
@@ -68,12 +74,12 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
         new: Any = {}
         memo[id(value)] = new
         for key, item in value.items():
-            new[key] = item if type(item) in _SHARED_TYPES else _copy(item, memo)
+            new[key] = item if type(item) in SHARED_TYPES else _copy(item, memo)
         return new
     if kind is list:
         new = []
         memo[id(value)] = new
-        new.extend([item if type(item) in _SHARED_TYPES else _copy(item, memo) for item in value])
+        new.extend([item if type(item) in SHARED_TYPES else _copy(item, memo) for item in value])
         return new
     if kind is tuple:
         return tuple(_copy(item, memo) for item in value)

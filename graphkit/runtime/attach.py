@@ -13,6 +13,7 @@ from graphkit.core.errors import GraphError, choices, nearest
 from graphkit.core.event import Event
 from graphkit.core.paths import getter, setter
 from graphkit.runtime.bound import BoundStep
+from graphkit.runtime.bytecode import returns_plain
 
 _GIVEN = ("name", "context", "graph_step", "routes")
 _PATHS = ("input_path", "result_path")
@@ -121,7 +122,7 @@ def _attach(step: BoundStep, call: Callable[..., Any], wants_event: bool, extra:
     step.call = call
     step.wants_event = wants_event
     step.is_async = _is_async(call)
-    step.may_await = not any(call is plain for plain in _PLAIN_CALLS)
+    step.may_await = not (any(call is plain for plain in _PLAIN_CALLS) or returns_plain(call))
     record = step.record
     # a class that takes the paths itself applies them itself
     step.get = getter(record.input_path) if record.input_path and "input_path" not in extra else None

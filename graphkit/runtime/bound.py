@@ -160,9 +160,9 @@ def _is_response(value: Any) -> bool:
     return hasattr(value, "status_code") and hasattr(value, "body") and hasattr(value, "content_type")
 
 
-def answer_of(event: Event) -> Any:
-    """Return the answer that a terminated event carries."""
-    return event.body
+def joined(result: Any) -> Any:
+    """Return the body that a join gave, where it may have given an event."""
+    return result.body if isinstance(result, Event) else result
 
 
 def _unbound(*args: Any, **kwargs: Any) -> Any:

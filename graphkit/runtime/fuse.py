@@ -7,13 +7,15 @@ success pays nothing for either. With tracing, the same templates have two more 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable
-from graphkit.runtime.bound import BoundStep, as_result
+from graphkit.core.copying import SHARED_TYPES, branch_copies
+from graphkit.runtime.bound import BoundStep, as_result, joined
 from graphkit.runtime.failures import Answered
+from graphkit.runtime.fold import Fork
 
 #: A longer run is cut: one huge function is slow to compile and gains nothing.
 MOST_STEPS = 500
@@ -48,7 +50,7 @@ class Fused:
         return self.steps[0], None
 
 
-def fuse(steps: Sequence[BoundStep], wait: Callable[[Any], Any] | None, traced: bool) -> Fused:
+def fuse(steps: Sequence[BoundStep | Fork], wait: Callable[[Any], Any] | None, traced: bool) -> Fused:
     """Compile a run of steps.
 
     Parameters
@@ -71,11 +73,12 @@ def fuse(steps: Sequence[BoundStep], wait: Callable[[Any], Any] | None, traced: 
     }
     lines: list[str] = []
     line_steps = [0, 0, 0]  # line 1 opens the maker, line 2 the function; lines count from 1
-    for number, step in enumerate(steps):
-        template = _event_lines if step.wants_event else _body_lines
-        new = template(number, step, is_async, traced, names)
-        lines += new
-        line_steps += [number] * len(new)
+    flat: list[BoundStep] = []
+    for item in steps:
+        for step, new in _item_lines(len(flat), item, is_async, traced, names):
+            lines += new
+            line_steps += [len(flat)] * len(new)
+            flat.append(step)
     emits = steps[-1].emits
     if events and not emits:
         lines.append("ev.body = b")
@@ -91,7 +94,43 @@ def fuse(steps: Sequence[BoundStep], wait: Callable[[Any], Any] | None, traced: 
     scope: dict[str, Any] = {}
     exec(compile(source, "<graphkit run>", "exec"), scope)  # noqa: S102  # fixed templates and numbers, no user text
     run = scope["make"](**names)
-    return Fused(run, tuple(steps), (*line_steps, len(steps) - 1, len(steps) - 1), events and not emits, is_async)
+    last = len(flat) - 1
+    return Fused(run, tuple(flat), (*line_steps, last, last), events and not emits, is_async)
+
+
+def _item_lines(
+    n: int, item: BoundStep | Fork, is_async: bool, traced: bool, names: dict[str, Any]
+) -> Iterator[tuple[BoundStep, list[str]]]:
+    if isinstance(item, Fork):
+        yield from _fork_lines(n, item, is_async, names)
+    else:
+        template = _event_lines if item.wants_event else _body_lines
+        yield item, template(n, item, is_async, traced, names)
+
+
+def _fork_lines(
+    n: int, fork: Fork, is_async: bool, names: dict[str, Any]
+) -> Iterator[tuple[BoundStep, list[str]]]:
+    """Lines of branches that part and meet at once: each computes on a body of its own, the join gets a list."""
+    names["SHARED"], names["branch_copies"], names["joined"] = SHARED_TYPES, branch_copies, joined
+    bodies = [f"b{n}_{index}" for index in range(len(fork.branches))]
+    together = " = ".join(bodies)
+    copies = f"{', '.join(bodies)} = branch_copies(b, {len(bodies)})"
+    head = [f"if type(b) in SHARED: {together} = b", f"else: {copies}"]
+    at = n
+    for body, branch in zip(bodies, fork.branches, strict=True):
+        for step in branch:
+            lines = _body_lines(at, step, is_async, False, names, body)
+            yield step, [*head, *lines]
+            head = []
+            at += 1
+    names[f"m{n}"] = fork.join.object.merge
+    wait = "await r" if is_async else "settle(r)"
+    yield fork.join, [
+        f"r = m{n}([{', '.join(bodies)}])",
+        f"if type(r) not in PLAIN: r = joined({wait} if is_awaitable(r) else r)",
+        "b = r",
+    ]
 
 
 def _with_entry(lines: list[str], traced: bool) -> list[str]:
@@ -105,22 +144,26 @@ def _settle_with(wait: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
     return settle
 
 
-def _body_lines(n: int, step: BoundStep, is_async: bool, traced: bool, names: dict[str, Any]) -> list[str]:
+def _body_lines(
+    n: int, step: BoundStep, is_async: bool, traced: bool, names: dict[str, Any], b: str = "b"
+) -> list[str]:
     """Lines of a step that gets the body (``b``) or what its input path selects from it (``x``)."""
     names[f"c{n}"] = step.call
-    given = "b"
+    given = b
     lines = []
     if step.get is not None:
         names[f"g{n}"] = step.get
-        lines.append(f"x = g{n}(b)")
+        lines.append(f"x = g{n}({b})")
         given = "x"
     if traced:
         names[f"s{n}"] = step
         lines.append(f"e = tr.enter(s{n}, {given}, e)")
+    if step.is_async and is_async and step.put is None and not traced:
+        return [*lines, f"{b} = await c{n}({given})"]
     if step.is_async and is_async:
         lines.append(f"r = await c{n}({given})")
     elif not step.may_await and step.put is None and not traced and not step.emits:
-        return [*lines, f"b = c{n}({given})"]
+        return [*lines, f"{b} = c{n}({given})"]
     else:
         lines.append(f"r = c{n}({given})")
         if step.may_await:
@@ -129,9 +172,9 @@ def _body_lines(n: int, step: BoundStep, is_async: bool, traced: bool, names: di
         lines.append("tr.leave(e, r)")
     if step.put is not None and not step.emits:
         names[f"p{n}"] = step.put
-        lines.append(f"b = p{n}(b, r)")
+        lines.append(f"{b} = p{n}({b}, r)")
     else:
-        lines.append("b = r")
+        lines.append(f"{b} = r")
     return lines
 
 

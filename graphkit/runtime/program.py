@@ -11,6 +11,7 @@ from typing import Any
 
 from graphkit.plan.compile import FlowPlan, Plan
 from graphkit.runtime.bound import BoundStep
+from graphkit.runtime.fold import Fork, fold
 from graphkit.runtime.fuse import MOST_STEPS, Fused, fuse
 
 
@@ -22,7 +23,7 @@ class Segment:
 
     __slots__ = ("emits", "events", "fused", "is_async", "next", "parts", "rank", "run", "steps", "sub")
 
-    def __init__(self, steps: tuple[BoundStep, ...], fused: Fused | None, sub: Program | None = None) -> None:
+    def __init__(self, steps: tuple[Any, ...], fused: Fused | None, sub: Program | None = None) -> None:
         self.steps = steps
         self.fused = fused
         self.sub = sub
@@ -65,33 +66,33 @@ def make_program(
     """Return the program of one flow, nested flows included."""
     flow = plan.flows[path]
     program = Program(path)
-    heads: list[Segment] = []
-    tails: list[Segment] = []
+    plain = not traced and wait is not None
+    lines, starts = fold(flow, steps, plain)
+    heads: dict[int, Segment] = {}
+    tails: dict[int, Segment] = {}
     everything: list[Segment] = []
-    for line in flow.lines:
-        segments = [
-            _segment(plan, chunk, steps, wait, traced) for chunk in _chunks([steps[item] for item in line.steps])
-        ]
+    for number, line in lines.items():
+        segments = [_segment(plan, chunk, steps, wait, traced) for chunk in _chunks(line.items)]
         for before, after in zip(segments, segments[1:], strict=False):
             before.next = (after,)
-        heads.append(segments[0])
-        tails.append(segments[-1])
+        heads[number], tails[number] = segments[0], segments[-1]
         everything += segments
-    for line, tail in zip(flow.lines, tails, strict=True):
-        tail.next = tuple(heads[index] for index in line.next)
-        tail.rank = line.rank
+    for number, line in lines.items():
+        tails[number].next = tuple(heads[follower] for follower in line.next)
+        tails[number].rank = line.rank
+    program.starts = tuple(heads[number] for number in starts)
     _wire(program, flow, heads, everything)
     return program
 
 
-def _wire(program: Program, flow: FlowPlan, heads: list[Segment], everything: list[Segment]) -> None:
+def _wire(program: Program, flow: FlowPlan, heads: Mapping[int, Segment], everything: list[Segment]) -> None:
     program.segments = tuple(everything)
-    program.starts = tuple(heads[index] for index in flow.starts)
     program.handlers = {step: heads[index] for step, index in flow.handlers.items()}
     program.catch = None if flow.catch is None else heads[flow.catch]
     program.answers = flow.answer is not None
-    program.events = any(step.wants_event for segment in everything for step in segment.steps) or any(
-        segment.sub is not None and segment.sub.events for segment in everything
+    program.events = any(
+        segment.sub.events if segment.sub is not None else any(step.wants_event for step in segment.steps)
+        for segment in everything
     )
     program.awaits = any(_awaits(segment) for segment in everything)
     if program.awaits:
@@ -127,9 +128,9 @@ def _leading_to_await(everything: list[Segment]) -> set[int]:
     return found
 
 
-def _chunks(line: list[BoundStep]) -> list[list[BoundStep]]:
+def _chunks(line: list[BoundStep | Fork]) -> list[list[BoundStep | Fork]]:
     """Cut a line where a step emits or is a flow of its own, and where it grows too long."""
-    chunks: list[list[BoundStep]] = []
+    chunks: list[list[BoundStep | Fork]] = []
     for step in line:
         alone = step.emits or step.kind == "flow"
         last = chunks[-1] if chunks else None
@@ -141,7 +142,7 @@ def _chunks(line: list[BoundStep]) -> list[list[BoundStep]]:
 
 
 def _segment(
-    plan: Plan, chunk: list[BoundStep], steps: Mapping[str, BoundStep], wait: Callable[[Any], Any] | None, traced: bool
+    plan: Plan, chunk: list[Any], steps: Mapping[str, BoundStep], wait: Callable[[Any], Any] | None, traced: bool
 ) -> Segment:
     if chunk[0].kind == "flow":
         return Segment(tuple(chunk), None, make_program(plan, chunk[0].path, steps, wait, traced))

@@ -404,11 +404,7 @@ class GraphServer:
             bound = self._bound
             if bound is None or bound.revision != self._graph._revision:
                 bound = self._ready(check_names=False)
-            body = event.body
-            kind = type(body)
-            if type(event) is not Event or kind is str or kind is bytes or event.headers or extra_args or (
-                kind is dict and MARK in body
-            ):
+            if extra_args or _needs_work(event):
                 event = self._prepared(event, extra_args)
             result = bound.answer(event)
             if get_body:
@@ -425,7 +421,8 @@ class GraphServer:
             bound = self._bound
             if bound is None or bound.revision != self._graph._revision:
                 bound = self._ready(check_names=False)
-            event = self._prepared(event, extra_args)
+            if extra_args or _needs_work(event):
+                event = self._prepared(event, extra_args)
             result = await bound.answer_async(event)
             if get_body:
                 return result
@@ -623,6 +620,14 @@ def _checked_mode(mode: str | None) -> str:
     if mode not in (None, "sync", "async"):
         raise GraphError(f"load_mode is 'sync' or 'async', found {mode!r}")
     return mode or "sync"
+
+
+def _needs_work(event: Any) -> bool:
+    """Whether an event must be copied and looked at before it is run: it is foreign, or text, or has headers."""
+    if type(event) is not Event or event.headers:
+        return True
+    kind = type(event.body)
+    return kind is str or kind is bytes or (kind is dict and MARK in event.body)
 
 
 def _is_response(value: Any) -> bool:
