@@ -59,17 +59,48 @@ class Emit:
 NOTHING = Emit()
 
 
-def check_outlets(names: Any, followers: Iterable[str], step: str | None = None) -> tuple[str, ...] | None:
-    """Return the followers that a step chose, as a tuple; ``None`` means all of them.
+def outlet_names(names: Any, step: str | None = None) -> tuple[str, ...] | None:
+    """Return what ``select_outlets`` returned as a tuple of names; ``None`` means all followers.
 
     Parameters
     ----------
     names
-        What ``select_outlets`` returned: a name, several names, none (the event goes no further), or ``None``.
-    followers
-        The names that there are.
+        A name, several names, none (the event goes no further), or ``None``.
     step
         Name of the step, for messages.
+
+    Raises
+    ------
+    StepError
+        If it is no name at all, or a name stands there twice.
+
+    Examples
+    --------
+    >>> outlet_names("left"), outlet_names([]), outlet_names(None)
+    (('left',), (), None)
+    """
+    if names is None:
+        return None
+    chosen = (names,) if isinstance(names, str) else names
+    if not isinstance(chosen, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in chosen):
+        raise StepError(
+            f"step {step!r} must choose followers by name (a text or a list of them), not by {names!r}", step=step
+        )
+    if len(set(chosen)) != len(chosen):
+        raise StepError(f"step {step!r} chose a follower twice: {list(chosen)!r}", step=step)
+    # A set has no order that would be the same in every process.
+    return tuple(sorted(chosen)) if isinstance(chosen, (set, frozenset)) else tuple(chosen)
+
+
+def check_outlets(names: Any, followers: Iterable[str], step: str | None = None) -> tuple[str, ...] | None:
+    """Return the followers that a step chose, as :func:`outlet_names` does, and check that they exist.
+
+    Parameters
+    ----------
+    names, step
+        As in :func:`outlet_names`.
+    followers
+        The names that there are.
 
     Raises
     ------
@@ -85,22 +116,13 @@ def check_outlets(names: Any, followers: Iterable[str], step: str | None = None)
         ...
     graphkit.core.errors.StepError: step 'split' chose 'up', which does not follow it: there is 'left', 'right'
     """
-    if names is None:
-        return None
-    chosen = (names,) if isinstance(names, str) else names
-    if not isinstance(chosen, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in chosen):
-        raise StepError(
-            f"step {step!r} must choose followers by name (a text or a list of them), not by {names!r}", step=step
-        )
+    chosen = outlet_names(names, step)
     known = tuple(followers)
-    for name in chosen:
+    for name in chosen or ():
         if name not in known:
             raise StepError(
                 f"step {step!r} chose {name!r}, which does not follow it: there is {choices(known)}"
                 f"{nearest(name, known)}",
                 step=step,
             )
-    if len(set(chosen)) != len(chosen):
-        raise StepError(f"step {step!r} chose a follower twice: {list(chosen)!r}", step=step)
-    # A set has no order of its own; the followers' declared order is the same in every process.
-    return tuple(name for name in known if name in chosen) if isinstance(chosen, (set, frozenset)) else tuple(chosen)
+    return chosen

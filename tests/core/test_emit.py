@@ -26,8 +26,8 @@ def test_an_empty_choice_is_no_follower():
     assert check_outlets([], ["a"]) == ()
 
 
-def test_a_set_is_put_in_the_declared_order():
-    assert check_outlets({"b", "c", "a"}, ["c", "a", "b"]) == ("c", "a", "b")
+def test_a_set_is_put_in_an_order_that_is_the_same_in_every_process():
+    assert check_outlets({"b", "c", "a"}, ["c", "a", "b"]) == ("a", "b", "c")
 
 
 def test_an_unknown_follower_is_named_with_the_nearest_one():

@@ -1,0 +1,273 @@
+"""Joins the parts of one event that went through several branches."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Mapping
+from operator import attrgetter
+from typing import Any
+
+from graphkit.core.awaiting import PLAIN_TYPES, then
+from graphkit.core.emit import NOTHING, Emit
+from graphkit.core.errors import BadRequest, GraphError, StepError, nearest
+from graphkit.core.event import Event
+from graphkit.core.expr import compile_expression, is_expression
+from graphkit.core.paths import getter
+from graphkit.steps.base import LibraryStep, checked_count, checked_seconds, full_event_of
+
+_IN_ORDER = attrgetter("_order")
+
+
+class Merge(LibraryStep):
+    """Waits for the parts of an event, one from each step before it, and sends them on as one.
+
+    Parts belong together when they have the same event id, or the same key at ``key_path``. They are merged in the
+    order in which their branches were declared, whichever came first. Override :meth:`merge` to say how, and
+    :meth:`get_join_key` to say what belongs together.
+
+    A part that never comes (a branch may have filtered it out) must not hold the others for ever: once
+    ``max_behind`` newer joins wait, or after ``timeout_s``, a join is evicted; that is counted, and pushed to the
+    error stream. Parts that arrive later still are counted and dropped.
+
+    Parameters
+    ----------
+    full_event
+        Whether :meth:`merge` gets Events instead of bodies.
+    key_path
+        Where in the body the key stands: a dotted path such as ``"doc.id"``, or an expression such as
+        ``"event['doc']['id']"``.
+    max_behind
+        How many joins may wait at once; 64 when left out.
+    expected_num_events
+        How many parts make a join; left out, as many as there are steps before this one.
+    timeout_s
+        How long a join waits at most.
+    clock
+        Gives the time in seconds; for tests.
+
+    Attributes
+    ----------
+    pending
+        How many parts wait now.
+    evicted
+        How many joins were given up.
+    late
+        How many parts came after their join was given up.
+
+    Examples
+    --------
+    >>> join = Merge(expected_num_events=2)
+    >>> join.do_event(Event({"a": 1}, event_id="7"))
+    Emit(())
+    >>> join.do_event(Event({"b": 2}, event_id="7"))
+    {'a': 1, 'b': 2}
+    """
+
+    emits = True
+
+    def __init__(
+        self,
+        full_event: bool | None = None,
+        key_path: str | None = None,
+        max_behind: int | None = None,
+        expected_num_events: int | None = None,
+        timeout_s: float | None = None,
+        name: str | None = None,
+        context: Any = None,
+        graph_step: Any = None,
+        clock: Callable[[], float] = time.monotonic,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name, context)
+        owner = f"step {self.name!r}: Merge"
+        for key in kwargs:
+            raise GraphError(f"{owner} takes no argument {key!r}{nearest(key, _ARGUMENTS)}")
+        self.key_path = key_path
+        self.max_behind = 64 if max_behind is None else checked_count("max_behind", max_behind, owner)
+        self.timeout_s = None if timeout_s is None else checked_seconds("timeout_s", timeout_s, owner)
+        self.evicted = 0
+        self.late = 0
+        self._full_event = full_event_of(full_event, graph_step)
+        self._expected = _expected(expected_num_events, graph_step, owner)
+        self._by_path = self._key_function()
+        # Known once: looking at the class at each event would cost as much as the join.
+        self._by_id = key_path is None and type(self).get_join_key is Merge.get_join_key
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._acquire, self._release = self._lock.acquire, self._lock.release
+        # Both in the order of their first parts, so that the oldest is found first.
+        self._joins: dict[Hashable, list[Any]] = {}
+        self._since: dict[Hashable, float] = {}
+        # How many parts of evicted joins may still come; the oldest are forgotten first.
+        self._gone: dict[Hashable, int] = {}
+        self._most_gone = max(1024, 4 * self.max_behind)
+
+    def do_event(self, event: Any) -> Any:
+        """Take one part; return what the parts make together when it is the last, else nothing."""
+        key = (event._id or event.id) if self._by_id else self._checked_key(event)
+        # Not a with block: for so short a stretch it would take as long as the join itself.
+        self._acquire()
+        try:
+            join = self._joins.get(key)
+            if join is not None:
+                join.append(event)
+                if len(join) != self._expected:
+                    return NOTHING
+                self._remove(key)
+                evicted = None
+            else:
+                join, evicted = self._begin(key, event)
+        finally:
+            self._release()
+        if evicted is not None:
+            self._report([evicted], f"{self.max_behind} newer ones wait")
+        if join is None:
+            return NOTHING
+        join.sort(key=_IN_ORDER)
+        result = self.merge(join if self._full_event else [part.body for part in join])
+        return result if type(result) in PLAIN_TYPES else then(result, _emitted)
+
+    def merge(self, events: list[Any]) -> Any:
+        """Return one body for the parts; override it to join them in another way.
+
+        Parameters
+        ----------
+        events
+            The bodies, or with ``full_event`` the Events, in the order of their branches.
+
+        Returns
+        -------
+        Any
+            The new body, or an Event. Here: one dict with all their keys, a later branch's value winning.
+        """
+        merged: dict[Any, Any] = {}
+        for part in events:
+            body = part.body if self._full_event else part
+            if not isinstance(body, Mapping):
+                raise StepError(
+                    f"step {self.name!r}: Merge joins dicts by their keys, but a part is of type "
+                    f"{type(body).__name__}; override merge(events) in a subclass of Merge",
+                    step=self.name,
+                )
+            merged.update(body)
+        return merged
+
+    def get_join_key(self, event: Any) -> Hashable:
+        """Return what the parts of one join have in common: the event's id, or its key at ``key_path``."""
+        if self._by_path is None:
+            key: Hashable = event.id
+            return key
+        return self._by_path(event if self._full_event else event.body)
+
+    def flush(self, expired_only: bool = False) -> Emit:
+        """Give up the joins that wait: all of them, or those whose time is over. Nothing of them goes on."""
+        with self._lock:
+            if not expired_only:
+                keys = list(self._joins)
+            else:
+                now = self._clock()
+                keys = [key for key, since in self._since.items() if since + (self.timeout_s or 0) <= now]
+            evicted = [self._evict(key) for key in keys]
+        self._report(evicted, f"{self.timeout_s} s are over" if expired_only else "the graph was drained")
+        return NOTHING
+
+    @property
+    def pending(self) -> int:
+        """How many parts wait now."""
+        with self._lock:
+            return sum(map(len, self._joins.values()))
+
+    @property
+    def joins_branches(self) -> int | None:
+        """How many bodies make a join, where nothing but their number decides; else ``None``.
+
+        The core then calls :meth:`merge` at once when it knows that all of them come from one event.
+        """
+        plain = self._by_id and not self._full_event and type(self).do_event is Merge.do_event
+        return self._expected if plain else None
+
+    def _begin(self, key: Hashable, event: Any) -> tuple[list[Any] | None, tuple[Hashable, list[Any]] | None]:
+        """Take the first part of a join, with the lock held.
+
+        Returns the join if that completes it, and the one that had to make room, if one had to.
+        """
+        if self._expected is None:
+            raise GraphError(f"step {self.name!r}: Merge needs expected_num_events when it stands in no graph")
+        if self._expected == 1:
+            return [event], None
+        if self._gone and key in self._gone:
+            self._count_late(key)
+            return None, None
+        self._joins[key] = [event]
+        if self.timeout_s is not None:
+            self._since[key] = self._clock()
+        crowded = len(self._joins) > self.max_behind
+        return None, self._evict(next(iter(self._joins))) if crowded else None
+
+    def _count_late(self, key: Hashable) -> None:
+        self.late += 1
+        self._gone[key] -= 1
+        if self._gone[key] == 0:
+            del self._gone[key]
+
+    def _evict(self, key: Hashable) -> tuple[Hashable, list[Any]]:
+        join = self._remove(key)
+        self.evicted += 1
+        self._gone[key] = self._expected - len(join)  # type: ignore[operator]  # known since the join was opened
+        if len(self._gone) > self._most_gone:
+            del self._gone[next(iter(self._gone))]
+        return key, join
+
+    def _remove(self, key: Hashable) -> list[Any]:
+        if self._since:
+            self._since.pop(key, None)
+        return self._joins.pop(key)
+
+    def _report(self, evicted: list[tuple[Hashable, list[Any]]], why: str) -> None:
+        # Without the lock: an error stream may be slow.
+        for key, join in evicted:
+            message = (
+                f"the join {key!r} was given up with {len(join)} of {self._expected} parts, since {why}; the parts are "
+                f"dropped"
+            )
+            if self.context is not None:
+                self.context.logger.warning(f"step {self.name!r}: {message}")
+                self.context.push_error(join[0], message, source=self.name)
+
+    def _checked_key(self, event: Any) -> Hashable:
+        key = self.get_join_key(event)
+        try:
+            hash(key)
+        except TypeError:
+            raise BadRequest(
+                f"step {self.name!r}: parts cannot be joined by {key!r}, since a {type(key).__name__} cannot be a key",
+                step=self.name,
+            ) from None
+        return key
+
+    def _key_function(self) -> Callable[[Any], Hashable] | None:
+        if self.key_path is None:
+            return None
+        if is_expression(self.key_path) or self.key_path.startswith(("event[", "event.")):
+            return compile_expression(self.key_path, None, f"step {self.name!r}, key_path")
+        select = getter(self.key_path)
+        return (lambda event: select(event.body)) if self._full_event else select
+
+
+_ARGUMENTS = ("full_event", "key_path", "max_behind", "expected_num_events", "timeout_s")
+
+
+def _expected(expected_num_events: Any, graph_step: Any, owner: str) -> int | None:
+    if expected_num_events is not None:
+        return checked_count("expected_num_events", expected_num_events, owner)
+    if graph_step is None:
+        return None
+    before = graph_step.after
+    if not before:
+        raise GraphError(f"{owner} has no step before it whose events it could join; give expected_num_events")
+    return len(before)
+
+
+def _emitted(result: Any) -> Any:
+    return Emit((result,)) if isinstance(result, Event) else result
