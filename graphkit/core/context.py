@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 from graphkit.core.event import Response
@@ -17,7 +16,18 @@ class StreamContext:
         self.output_stream = output_stream
         self.enabled = output_stream is not None
         self.function_uri = function_uri
-        self.hostname = socket.gethostname()
+
+    @property
+    def hostname(self) -> str:
+        """Name of this machine."""
+        return hostname()
+
+
+def hostname() -> str:
+    """Return the name of this machine."""
+    import platform
+
+    return platform.node()
 
 
 class GraphContext:
@@ -129,7 +139,7 @@ class GraphContext:
         record = {
             "function_uri": getattr(self.server, "function_uri", None),
             "worker": self.worker_id,
-            "host": socket.gethostname(),
+            "host": hostname(),
             "source": source,
             # as JSON whatever it is: an odd body must not cost the record of its failure
             "event": {"id": getattr(event, "id", None), "body": decode(snapshot(getattr(event, "body", None)))},

@@ -18,7 +18,6 @@ Every class carries its HTTP status as a plain int; an instance may carry anothe
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 
@@ -135,6 +134,8 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     >>> nearest("handlr", ["handler", "name"])
     ", did you mean 'handler'?"
     """
+    import difflib  # here, since only errors need it
+
     names = sorted({str(item) for item in allowed})
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
     if not close:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
+
+# the levels of logging, which is imported by the first context that logs
+_DEBUG, _INFO, _WARNING, _ERROR = 10, 20, 30, 40
 
 
 class Logger:
@@ -20,6 +22,8 @@ class Logger:
     """
 
     def __init__(self, name: str = "graphkit", level: str | None = None) -> None:
+        import logging
+
         self._logger = logging.getLogger(name)
         if level is not None:
             self._logger.setLevel(level.upper())
@@ -38,23 +42,23 @@ class Logger:
 
     def debug(self, message: object, *args: Any, **values: Any) -> None:
         """Log at level DEBUG."""
-        self._log(logging.DEBUG, message, args, values)
+        self._log(_DEBUG, message, args, values)
 
     def info(self, message: object, *args: Any, **values: Any) -> None:
         """Log at level INFO."""
-        self._log(logging.INFO, message, args, values)
+        self._log(_INFO, message, args, values)
 
     def warning(self, message: object, *args: Any, **values: Any) -> None:
         """Log at level WARNING."""
-        self._log(logging.WARNING, message, args, values)
+        self._log(_WARNING, message, args, values)
 
     def error(self, message: object, *args: Any, **values: Any) -> None:
         """Log at level ERROR."""
-        self._log(logging.ERROR, message, args, values)
+        self._log(_ERROR, message, args, values)
 
     def exception(self, message: object, *args: Any, **values: Any) -> None:
         """Log at level ERROR with the current traceback."""
-        self._log(logging.ERROR, message, args, {"exc_info": True, **values})
+        self._log(_ERROR, message, args, {"exc_info": True, **values})
 
     warn = warning
     debug_with = debug
