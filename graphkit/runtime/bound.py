@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from graphkit.core.awaiting import is_awaitable
+from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable
 from graphkit.core.event import Event, Response
 from graphkit.runtime.failures import Answered, named
 
@@ -92,6 +92,20 @@ class BoundStep:
 
     def run(self, event: Any, *args: Any, **kwargs: Any) -> Any:
         """Run this step on an event; returns the event with the result as its body, or an awaitable of it."""
+        if self.wants_event and type(event) is Event and event._trace is None and not args and not kwargs:
+            # nearly every route is a model: no more than the call
+            try:
+                result = self.call(event)
+            except Exception as exc:
+                error = named(exc, self.path)
+                if error is exc:
+                    raise
+                raise error from exc
+            if result is event:
+                return event
+            if type(result) in PLAIN_TYPES or not is_awaitable(result):
+                return self._finish(result, event)
+            return self._finish_later(result, event, None, None)
         trace = getattr(event, "_trace", None)
         entry = None if trace is None else trace.enter(self, event.body if self.get is None else self.get(event.body))
         try:
