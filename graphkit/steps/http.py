@@ -13,6 +13,7 @@ from graphkit.core.errors import BadRequest, GraphError, StepError
 from graphkit.core.expr import compile_expression
 from graphkit.core.extras import load
 from graphkit.core.jsonlike import encode
+from graphkit.core.urls import shown_url
 
 EVENT_ID_HEADER = "X-Event-Id"
 EVENT_PATH_HEADER = "X-Event-Path"
@@ -182,17 +183,6 @@ class HttpCaller:
 
     def _failed(self, call: Call, problem: str) -> StepError:
         return StepError(f"{self._owner}: {call.method} {shown_url(call.url)}: {problem}")
-
-
-def shown_url(url: str) -> str:
-    """Return a URL as it may be shown: without its user, password and query, where secrets stand.
-
-    >>> shown_url("https://me:pw@host/a?token=1")
-    'https://host/a'
-    """
-    scheme, mark, rest = url.partition("?")[0].partition("://")
-    place, slash, path = rest.partition("/")
-    return f"{scheme}{mark}{place.rpartition('@')[2]}{slash}{path}"
 
 
 def _endpoint(url: str | None, subpath: str | None, context: Any, owner: str) -> str:

@@ -18,13 +18,14 @@ import math
 import secrets
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
 from graphkit.core.errors import StreamError, choices, nearest
 from graphkit.core.extras import load
 from graphkit.core.jsonlike import decode, encode
+from graphkit.core.urls import shown_url
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,10 +87,12 @@ def split_url(url: str) -> StreamUrl:
     scheme, _, rest = url.partition("://")
     place, _, query = rest.partition("?")
     if not place:
-        raise StreamError(f"{shown_url(url)!r} is not a stream's URL: nothing stands after {scheme}://")
+        raise StreamError(
+            f"{shown_url(url, with_query=True)!r} is not a stream's URL: nothing stands after {scheme}://"
+        )
     pairs = parse_qsl(query, keep_blank_values=True)
     if len({name for name, _ in pairs}) != len(pairs):
-        raise StreamError(f"{shown_url(url)!r} is not a stream's URL: an option stands there twice")
+        raise StreamError(f"{shown_url(url, with_query=True)!r} is not a stream's URL: an option stands there twice")
     return StreamUrl(scheme.lower(), unquote(place), dict(pairs))
 
 
@@ -98,19 +101,9 @@ def check_query(url: str, parsed: StreamUrl, allowed: Collection[str]) -> None:
     for name in parsed.query:
         if name not in allowed:
             raise StreamError(
-                f"{shown_url(url)!r}: a {parsed.scheme}:// URL has no option {name!r}, there is {choices(allowed)}"
-                f"{nearest(name, allowed)}"
+                f"{shown_url(url, with_query=True)!r}: a {parsed.scheme}:// URL has no option {name!r}, "
+                f"there is {choices(allowed)}{nearest(name, allowed)}"
             )
-
-
-def shown_url(url: str) -> str:
-    """Return a URL as it may be shown: a user name and password in it are masked.
-
-    >>> shown_url("redis://me:secret@host/0")
-    'redis://***@host/0'
-    """
-    place = urlsplit(url).netloc if "://" in url else ""
-    return url.replace(f"{place.rpartition('@')[0]}@", "***@", 1) if "@" in place else url
 
 
 def encoded_bodies(data: Any, url: str) -> list[bytes]:
@@ -124,7 +117,7 @@ def encoded_bodies(data: Any, url: str) -> list[bytes]:
     try:
         return [encode(body) for body in data] if isinstance(data, list) else [encode(data)]
     except TypeError as exc:
-        raise StreamError(f"stream {shown_url(url)}: nothing was stored, {exc}") from exc
+        raise StreamError(f"stream {shown_url(url, with_query=True)}: nothing was stored, {exc}") from exc
 
 
 def decoded_body(body: bytes) -> Any:
@@ -158,7 +151,9 @@ def by_lease(messages: Iterable[Any], url: str) -> list[tuple[int, str]]:
     try:
         return [(int(message.id), message.lease) for message in messages]
     except (AttributeError, TypeError, ValueError) as exc:
-        raise StreamError(f"stream {shown_url(url)}: messages come from take(), not {messages!r}") from exc
+        raise StreamError(
+            f"stream {shown_url(url, with_query=True)}: messages come from take(), not {messages!r}"
+        ) from exc
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:

@@ -10,7 +10,8 @@ from typing import Any
 
 from graphkit.core.errors import StreamError, choices, nearest
 from graphkit.core.protocols import Stream
-from graphkit.streams.base import check_query, shown_url, split_url
+from graphkit.core.urls import shown_url
+from graphkit.streams.base import check_query, split_url
 
 #: The drivers: scheme -> "module:class".
 DRIVERS: Mapping[str, str] = MappingProxyType(
