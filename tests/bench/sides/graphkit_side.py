@@ -27,6 +27,7 @@ from workloads import (
     inc,
     keyed_branch,
     nap,
+    total,
 )
 
 from graphkit import Merge, MockEvent, V2ModelServer, create_graph_server, new_flow, new_router
@@ -59,7 +60,7 @@ class Total(Merge):
 
     def merge(self, events: list[Any]) -> int:
         """Add the bodies up."""
-        return sum([event.body for event in events])
+        return total(events)
 
 
 NAMESPACE = {
