@@ -1,0 +1,373 @@
+"""One model behind the V2 dialect: load it, ask it, say how it is. It knows nothing of routers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+from typing import Any
+
+from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
+from graphkit.core.errors import BadRequest, GraphError, GraphkitError, ModelNotReady, StepError, choices, nearest
+from graphkit.models.component import Component
+from graphkit.models.requests import check_inputs, kind, rows_in_order, told, with_id
+from graphkit.models.stamps import Stamps
+
+_BY_ROW = frozenset({"infer", "predict"})
+_BY_NAME = frozenset({"infer_dict", "predict_dict"})
+
+# the event, the operation, the request's id, the time stamp, the log, when it started (perf_counter_ns)
+_Call = tuple[Any, str, Any, str, Any, int]
+
+
+class V2ModelServer(Component):
+    """Base class of models: override :meth:`load` and :meth:`predict`.
+
+    ``preprocess``, ``validate``, ``postprocess``, ``explain`` and ``logged_results`` may be overridden too, and a
+    method ``op_xx(event)`` answers ``<model>/xx``. Each of them but ``load`` and ``logged_results`` may be
+    ``async def``.
+
+    Parameters
+    ----------
+    context, name
+        Given by the graph. A name ``"iris:3"`` is split into the name ``iris`` and the version ``3``.
+    model_path
+        Where the model is stored; read by :meth:`get_model` and not checked before.
+    model
+        A model object that is ready to use; ``load`` is not called then.
+    protocol
+        ``"v2"`` (the default) asks for ``{"inputs": [...]}``; any other leaves the request unchecked.
+    input_path, result_path
+        Where in the body the request stands, and where the answer goes.
+    **class_args
+        Parameters of the model, for :meth:`get_param`.
+
+    Attributes
+    ----------
+    ready, error
+        Whether the model is loaded, and the exception that ended its last load.
+    model_spec
+        What :meth:`get_model` found out about the model: its parameters, inputs and outputs.
+    metrics, labels
+        What tracking records carry beside the request.
+
+    Examples
+    --------
+    >>> from graphkit.core.event import Event
+    >>> class Doubler(V2ModelServer):
+    ...     def predict(self, request):
+    ...         return [2 * x for x in request["inputs"]]
+    >>> model = Doubler(name="doubler:1")
+    >>> model.post_init()
+    >>> answer = model.do_event(Event({"inputs": [1, 2]}, path="infer")).body
+    >>> answer["model_name"], answer["model_version"], answer["outputs"]
+    ('doubler', '1', [2, 4])
+    """
+
+    def __init__(
+        self,
+        context: Any = None,
+        name: str | None = None,
+        model_path: str | None = None,
+        model: Any = None,
+        protocol: str | None = None,
+        input_path: str | None = None,
+        result_path: str | None = None,
+        **class_args: Any,
+    ) -> None:
+        super().__init__(context, name, protocol, input_path, result_path)
+        self.name, _, self.version = self.name.partition(":")
+        self.model_path = model_path
+        self.model = model
+        self.model_spec: Any = None
+        self.ready = model is not None
+        self.error: Exception | None = None
+        self._params = {key: value for key, value in class_args.items() if key != "graph_step"}
+        self._stamps = Stamps()
+        # which hooks there are: those that are not overridden are not called, which saves a tenth of a request
+        cls = type(self)
+        self._prepares = cls.preprocess is not V2ModelServer.preprocess
+        self._validates = cls.validate is not V2ModelServer.validate
+        self._finishes = cls.postprocess is not V2ModelServer.postprocess
+        self._explains = cls.explain is not V2ModelServer.explain
+
+    # ---- loading --------------------------------------------------------------------------------------------
+
+    def post_init(self, mode: str = "sync", **kwargs: Any) -> None:
+        """Load the model: at once, or with ``mode="async"`` in a background thread.
+
+        A load that fails is kept in :attr:`error` and logged, so that the other models of a graph serve all the
+        same; requests for this one are refused with it.
+        """
+        self._renew_log()
+        if self.ready:
+            return
+        if mode == "async":
+            threading.Thread(target=self._load, name=f"load-{self.name}", daemon=True).start()
+        else:
+            self._load()
+
+    def _load(self) -> None:
+        self.error = None
+        try:
+            waiting: Any = self.load()  # type: ignore[func-returns-value]  # an override may be async by mistake
+            if is_awaitable(waiting):
+                waiting.close()
+                raise GraphError(
+                    f"model {self.name!r}: load must be a plain method; load_mode='async' runs it in the background"
+                )
+        except Exception as exc:  # kept: every request is answered with it
+            self.error = exc
+            if self.context is not None:
+                self.context.logger.error(f"model {self.name!r} could not be loaded: {told(exc)}", exc_info=True)
+            return
+        self.ready = True
+        self._debug(f"model {self.name!r} was loaded")
+
+    def load(self) -> None:
+        """Load the model into ``self.model``; override it, unless the model is given or needs no loading."""
+        if self.model is None and self.model_path is not None:
+            raise GraphError(
+                f"model {self.name!r} has a model_path, but class {type(self).__name__} has no load method: "
+                f"override load(self) and read the file that self.get_model() returns"
+            )
+
+    def get_model(self, suffix: str = "") -> tuple[str, dict[str, Any]]:
+        """Return the model's local file and its extra data, and fill :attr:`model_spec`.
+
+        Parameters that are stored with the model are there for :meth:`get_param` afterwards; those given to the
+        model in the graph take precedence.
+
+        Parameters
+        ----------
+        suffix
+            Which file of a folder is the model, such as ``".pkl"``.
+
+        Raises
+        ------
+        GraphError
+            If the model has no ``model_path``.
+        """
+        if self.model_path is None:
+            raise GraphError(f"model {self.name!r} has no model_path, so there is nothing to get")
+        from graphkit.models.store import get_model
+
+        file, spec, extra = get_model(self.model_path, suffix)
+        if spec is not None:
+            self.model_spec = spec
+            self._params = {**spec.parameters, **self._params}
+        return file, extra
+
+    def get_param(self, key: str, default: Any = None) -> Any:
+        """Return a parameter of the model, else of the server, else ``default``."""
+        if key in self._params:
+            return self._params[key]
+        return default if self.context is None else self.context.get_param(key, default)
+
+    # ---- what subclasses override ---------------------------------------------------------------------------
+
+    def preprocess(self, request: Any, operation: str) -> Any:
+        """Return the request to validate; override it to reshape what comes in."""
+        return request
+
+    def validate(self, request: Any, operation: str) -> Any:
+        """Return the request if it is valid; whatever an override raises is answered with status 400."""
+        return check_inputs(request, f"model {self.name!r}") if self.protocol == "v2" else request
+
+    def predict(self, request: Any) -> Any:
+        """Return the predictions for ``request["inputs"]``; must be overridden."""
+        raise StepError(
+            f"model {self.name!r}: class {type(self).__name__} has no predict method: override predict(self, request)",
+        )
+
+    def explain(self, request: Any) -> Any:
+        """Return the explanations for ``request["inputs"]``; a model without it has no operation ``explain``."""
+        raise self._unknown("explain")
+
+    def postprocess(self, response: Any) -> Any:
+        """Return the answer to send; override it to reshape what goes out."""
+        return response
+
+    def logged_results(self, request: Any, response: Any, op: str) -> tuple[Any, Any]:
+        """Return other inputs and outputs for the tracking record; ``(None, None)`` keeps those of the request."""
+        return None, None
+
+    # ---- requests -------------------------------------------------------------------------------------------
+
+    def do_event(self, event: Any) -> Any:
+        """Answer one event, whose path is the operation; the answer, or an awaitable of it, is the event itself."""
+        body = event.body if self._select is None else self._selected(event)
+        operation = event.path
+        if operation not in _BY_ROW:
+            operation = self._operation(event, body)
+        if operation in _BY_ROW or operation in _BY_NAME or (operation == "explain" and self._explains):
+            return self._infer(event, operation, body)
+        return self._about(event, operation, body)
+
+    def _operation(self, event: Any, body: Any) -> str:
+        """Return the URL's operation, else the body's, else ``infer`` (on GET none, which asks about the model)."""
+        operation = event.path.strip("/")
+        if operation or event.method == "GET":
+            return str(operation)
+        operation = body.get("operation") if isinstance(body, dict) else None
+        if operation is None:
+            return "infer"
+        if not isinstance(operation, str):
+            raise BadRequest(f"model {self.name!r}: 'operation' is a text, found {kind(operation)}")
+        return operation.strip("/") or "infer"
+
+    def _infer(self, event: Any, operation: str, body: Any) -> Any:
+        if not self.ready:
+            raise self._not_ready()
+        log = self._log
+        if log is not None:
+            log = self._open_log()
+        started_ns = 0 if log is None else time.perf_counter_ns()
+        request_id = None
+        if isinstance(body, dict):
+            request_id = body.get("id")
+            body = body.copy()  # what a hook does to its request is not done to the caller's
+        if request_id is None:
+            request_id = event.id
+        if operation in _BY_NAME:
+            body = self._rows(body)
+        return self._go_on((event, operation, request_id, self._stamps.now(), log, started_ns), 0, body)
+
+    def _go_on(self, call: _Call, stage: int, request: Any, result: Any = None) -> Any:
+        """Run an inference from a stage on.
+
+        The stages fall through to the next. Where a hook returns an awaitable, an awaitable is returned that goes on
+        at the next stage. So hooks may be async, and plain ones pay for it with one comparison a stage.
+        """
+        event, operation, request_id, stamp, log, _ = call
+        if stage < 1 and self._prepares:
+            request = self.preprocess(request, operation)
+            if type(request) is not dict and is_awaitable(request):
+                return then(request, partial(self._go_on, call, 1))
+        if stage < 2 and (self._validates or type(request) is not dict or type(request.get("inputs")) is not list):
+            try:
+                request = self.validate(request, operation)
+            except GraphkitError:
+                raise
+            except Exception as exc:
+                raise self._refusal(exc) from exc
+            if type(request) is not dict and is_awaitable(request):
+                return then(self._validated_later(request), partial(self._go_on, call, 2))
+        if stage < 3:
+            try:
+                result = self.explain(request) if operation == "explain" else self.predict(request)
+            except Exception as exc:
+                self._track_failure(call, request, exc)
+                raise
+            if type(result) not in PLAIN_TYPES and is_awaitable(result):
+                return then(self._asked_later(call, request, result), partial(self._go_on, call, 3, request))
+        if stage < 4:
+            result = {"id": request_id, "model_name": self.name, "outputs": result, "timestamp": stamp}
+            if self.version:
+                result["model_version"] = self.version
+            if self._finishes:
+                result = self.postprocess(result)
+                if type(result) is not dict and is_awaitable(result):
+                    return then(result, partial(self._go_on, call, 4, request))
+        if log is not None:
+            self._track(call, request, result)
+        original, event.body = event.body, result
+        return event if self._put is None else self._placed(original, event)
+
+    async def _validated_later(self, request: Any) -> Any:
+        try:
+            return await request
+        except GraphkitError:
+            raise
+        except Exception as exc:
+            raise self._refusal(exc) from exc
+
+    async def _asked_later(self, call: _Call, request: Any, outputs: Any) -> Any:
+        try:
+            return await outputs
+        except Exception as exc:
+            self._track_failure(call, request, exc)
+            raise
+
+    def _refusal(self, exc: Exception) -> BadRequest:
+        return BadRequest(f"model {self.name!r} refuses the request: {told(exc)}")
+
+    def _track(self, call: _Call, request: Any, response: Any) -> None:
+        _, operation, request_id, _, log, started_ns = call
+        inputs, outputs = self.logged_results(request, response, operation)
+        if inputs is None and outputs is None:
+            log.push(with_id(request, request_id), response, operation, started_ns)
+        else:
+            instead = {"id": request_id, "inputs": [] if inputs is None else inputs}
+            log.push(instead, {"outputs": [] if outputs is None else outputs}, operation, started_ns)
+
+    def _track_failure(self, call: _Call, request: Any, exc: Exception) -> None:
+        _, operation, request_id, _, log, started_ns = call
+        if log is not None:
+            log.push(with_id(request, request_id), None, operation, started_ns, error=exc)
+
+    def _rows(self, request: Any) -> Any:
+        """Return a copy of the request whose rows are lists in the order of the model's schema."""
+        who = f"model {self.name!r}"
+        if self.model_spec is None or not self.model_spec.inputs:
+            raise BadRequest(
+                f"{who} cannot read inputs by name: it has no schema of inputs (get_model() of a model_path whose "
+                f"model_spec.yaml lists them gives it one)"
+            )
+        if not isinstance(request, dict):
+            raise BadRequest(f"{who} expects a dict with 'inputs', found {kind(request)}")
+        names = [feature.name for feature in self.model_spec.inputs]
+        return {**request, "inputs": rows_in_order(request.get("inputs"), names, who)}
+
+    # ---- questions about the model --------------------------------------------------------------------------
+
+    def get_metadata(self) -> dict[str, Any]:
+        """Return what ``GET <model>`` answers: name, version, and the schema of inputs and outputs."""
+        spec = self.model_spec
+        return {
+            "name": self.name,
+            "version": self.version,
+            "inputs": [] if spec is None else [feature.to_dict() for feature in spec.inputs],
+            "outputs": [] if spec is None else [feature.to_dict() for feature in spec.outputs],
+        }
+
+    def _about(self, event: Any, operation: str, body: Any) -> Any:
+        if event.method == "GET" and operation in ("", "ready"):
+            if operation == "":
+                event.body = self.get_metadata()
+            elif self.ready:
+                event.body = self._response(200, f"model {self.name} is ready (event_id = {event.id})")
+            else:
+                event.body = self._response(408, self._why_not_ready())
+            event.terminated = True
+            return event
+        custom = getattr(self, "op_" + operation, None)
+        if custom is None:
+            raise self._unknown(operation)
+        if not self.ready:
+            raise self._not_ready()
+        original, event.body = event.body, body
+        return then(custom(event), partial(self._customized, event, original))
+
+    def _customized(self, event: Any, original: Any, result: Any) -> Any:
+        event.body = result
+        return self._placed(original, event)
+
+    def _unknown(self, operation: str) -> BadRequest:
+        known = {name[3:] for name in dir(type(self)) if name.startswith("op_")} | _BY_ROW | _BY_NAME
+        if self._explains:
+            known.add("explain")
+        return BadRequest(
+            f"model {self.name!r} has no operation {operation!r}{nearest(operation, known | {'ready'})}; "
+            f"there is {choices(known)}, and 'ready' by GET",
+        )
+
+    def _why_not_ready(self) -> str:
+        if self.error is not None:
+            return f"model {self.name!r} could not be loaded: {told(self.error)}"
+        return f"model {self.name!r} is not ready: it is not loaded yet"
+
+    def _not_ready(self) -> ModelNotReady:
+        refusal = ModelNotReady(self._why_not_ready())
+        refusal.__cause__ = self.error
+        return refusal
