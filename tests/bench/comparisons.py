@@ -119,15 +119,18 @@ COMPARISONS = (
             _mlrun("router-1000", "1,000 models", 1 / 8),
         ),
     ),
-    Comparison(
-        title="Ensemble of 4 on 5 samples, one by one",
-        ours=_ours("ensemble-array", "array"),
-        others=(_mlrun("ensemble-array", "array", 1 / 10),),
-    ),
-    Comparison(
-        title="Ensemble of 4 on 5 samples, threads",
-        ours=_ours("ensemble-thread", "thread"),
-        others=(_mlrun("ensemble-thread", "thread", 1 / 2),),
+    *(
+        Comparison(
+            title=f"Ensemble of 4, {how}, on {what}",
+            ours=_ours(f"ensemble-{executor}-{samples}", executor),
+            others=(_mlrun(f"ensemble-{executor}-{samples}", executor, at_most),),
+        )
+        for executor, how, samples, what, at_most in (
+            ("array", "one by one", "number", "one number", 1 / 10),
+            ("array", "one by one", "table", "25 rows of 4 numbers", None),
+            ("thread", "threads", "number", "one number", 1 / 2),
+            ("thread", "threads", "table", "25 rows of 4 numbers", None),
+        )
     ),
     Comparison(
         title="100 functions, `server.test`: graphkit records each step, mlrun nothing",
@@ -166,8 +169,8 @@ NOT_COMPARABLE = (
     "id is first read.",
     "mlrun's sync engine refuses branches, so its fan-out runs on the async engine, in another thread; a plain call "
     "and streamz stay in the caller's.",
-    "graphkit gives every branch but one a copy of the body; with the numbers used here a copy costs nothing, and "
-    "streamz shares the body always.",
+    "graphkit gives branches and members of an ensemble a copy of the body each; for numbers that costs nothing, for "
+    "lists of lists it does. streamz and mlrun's ensemble share one body, which a member may change under the others.",
     "streamz is driven synchronously and has no request and answer: the result is what the last sink received.",
     "4,500 steps are beyond mlrun: at 1,000 its start stops with a RecursionError, and with a higher limit the cycle "
     "check takes minutes. 900 steps stand in for it.",

@@ -200,7 +200,9 @@ def print_machine(sides: dict[str, Side]) -> None:
     if hasattr(os, "getloadavg"):
         print(f"Load at the start: {os.getloadavg()[0]:.1f}")
     for side in sides.values():
-        print(f"{side.name}: " + ", ".join(f"{name} {value}" for name, value in side.ask("versions").items()))
+        versions = side.ask("versions")
+        versions.pop("traceback", None)
+        print(f"{side.name}: " + ", ".join(f"{name} {value}" for name, value in versions.items()))
 
 
 def _processor() -> str:

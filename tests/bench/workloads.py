@@ -19,7 +19,11 @@ LONGEST_BOTH_BUILD = 900  # at 1,000 steps mlrun stops with a RecursionError
 LONGEST = 4500
 
 _random = random.Random(20)
-SAMPLES = [[_random.randrange(10) for _ in range(4)] for _ in range(5)]
+#: What the ensemble is asked: one number, as in the other workloads, or a small table.
+SAMPLES: dict[str, list[Any]] = {
+    "number": [7],
+    "table": [[_random.randrange(10) for _ in range(4)] for _ in range(25)],
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +98,11 @@ def double(inputs: list[int]) -> list[int]:
     return [2 * x for x in inputs]
 
 
-def classify(inputs: list[list[int]], member: int) -> list[int]:
+def classify(inputs: list[Any], member: int) -> list[int]:
     """What one member of the ensemble predicts: the class of each sample."""
-    return [(sum(row) + (member == 0)) % 3 for row in inputs]
+    off = member == 0
+    return [((row if isinstance(row, int) else row[0]) + off) % 3 for row in inputs]
 
 
-VOTED = [sum(row) % 3 for row in SAMPLES]  # member 0 differs from the other three and is outvoted
+#: Member 0 is always off by one, and outvoted by the other three.
+VOTED = {name: classify(inputs, member=1) for name, inputs in SAMPLES.items()}

@@ -173,12 +173,12 @@ def router(routes: int) -> Case:
     return asking(graph, f"/v2/models/m{routes // 2}/infer", [1, 2], [2, 4])
 
 
-def ensemble(executor: str) -> Case:
-    """Four models vote on five samples."""
+def ensemble(executor: str, samples: str) -> Case:
+    """Four models vote."""
     graph = new_router("VotingEnsemble", vote_type="classification", executor_type=executor)
     for number in range(MEMBERS):
         graph.add_route(f"m{number}", class_name="Member", member=number)
-    return asking(graph, "/v2/models/infer", SAMPLES, VOTED)
+    return asking(graph, "/v2/models/infer", SAMPLES[samples], VOTED[samples])
 
 
 def build(steps: int) -> Case:
@@ -222,8 +222,11 @@ CASES: dict[str, Callable[[], Case]] = {
     "fan-out": lambda: fan_out("b", "Total", ADDED_UP),
     "fan-out-by-key": lambda: fan_out("k", Merge, MERGED),
     **{f"router-{routes}": lambda routes=routes: router(routes) for routes in ROUTES},
-    "ensemble-array": lambda: ensemble("array"),
-    "ensemble-thread": lambda: ensemble("thread"),
+    **{
+        f"ensemble-{executor}-{samples}": lambda executor=executor, samples=samples: ensemble(executor, samples)
+        for executor in ("array", "thread")
+        for samples in SAMPLES
+    },
     f"build-{LONGEST_BOTH_BUILD}": lambda: build(LONGEST_BOTH_BUILD),
     f"build-{LONGEST}": lambda: build(LONGEST),
     f"dot-{LONGEST}": lambda: dot_text(LONGEST),

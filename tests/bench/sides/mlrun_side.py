@@ -168,8 +168,8 @@ def router(routes: int) -> Case:
     return Case(many=many, expected=[2, 4])
 
 
-def ensemble(executor: str) -> Case:
-    """Four models vote on five samples."""
+def ensemble(executor: str, samples: str) -> Case:
+    """Four models vote."""
     graph = RouterStep(
         class_name="mlrun.serving.routers.VotingEnsemble",
         class_args={"vote_type": "classification", "executor_type": executor},
@@ -177,16 +177,16 @@ def ensemble(executor: str) -> Case:
     for number in range(MEMBERS):
         graph.add_route(f"m{number}", class_name="Member", model_path="", member=number)
     server = serve(graph)
-    run = server.run
+    run, inputs = server.run, SAMPLES[samples]
 
     def many(n: int) -> Any:
         answer = None
         for _ in range(n):
-            event = MockEvent(body={"inputs": SAMPLES}, path="/v2/models/infer", method="POST")
+            event = MockEvent(body={"inputs": inputs}, path="/v2/models/infer", method="POST")
             answer = run(event, get_body=True)
         return answer["outputs"]
 
-    return Case(many=many, expected=VOTED)
+    return Case(many=many, expected=VOTED[samples])
 
 
 def build(steps: int) -> Case:
@@ -210,7 +210,10 @@ CASES: dict[str, Callable[[], Case]] = {
     "fan-out": lambda: fan_out("b", "total", ADDED_UP),
     "fan-out-by-key": lambda: fan_out("k", "merged", MERGED),
     **{f"router-{routes}": lambda routes=routes: router(routes) for routes in ROUTES},
-    "ensemble-array": lambda: ensemble("array"),
-    "ensemble-thread": lambda: ensemble("thread"),
+    **{
+        f"ensemble-{executor}-{samples}": lambda executor=executor, samples=samples: ensemble(executor, samples)
+        for executor in ("array", "thread")
+        for samples in SAMPLES
+    },
     f"build-{LONGEST_BOTH_BUILD}": lambda: build(LONGEST_BOTH_BUILD),
 }
