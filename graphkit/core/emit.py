@@ -67,7 +67,7 @@ def outlet_names(names: Any, step: str | None = None) -> tuple[str, ...] | None:
     names
         A name, several names, none (the event goes no further), or ``None``.
     step
-        Name of the step, for messages.
+        The step, for messages; left to whoever runs it when left out.
 
     Raises
     ------
@@ -81,13 +81,12 @@ def outlet_names(names: Any, step: str | None = None) -> tuple[str, ...] | None:
     """
     if names is None:
         return None
+    where = f"step {step!r}: " if step is not None else ""
     chosen = (names,) if isinstance(names, str) else names
     if not isinstance(chosen, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in chosen):
-        raise StepError(
-            f"step {step!r} must choose followers by name (a text or a list of them), not by {names!r}", step=step
-        )
+        raise StepError(f"{where}followers are chosen by name (a text or a list of them), not by {names!r}", step=step)
     if len(set(chosen)) != len(chosen):
-        raise StepError(f"step {step!r} chose a follower twice: {list(chosen)!r}", step=step)
+        raise StepError(f"{where}a follower is chosen twice: {list(chosen)!r}", step=step)
     # A set has no order that would be the same in every process.
     return tuple(sorted(chosen)) if isinstance(chosen, (set, frozenset)) else tuple(chosen)
 

@@ -10,7 +10,10 @@ from graphkit.core.paths import getter
 
 
 class LibraryStep:
-    """Base of the library's classes: name, context and graph step, each ``None`` outside a graph."""
+    """Base of the library's classes: name, context and graph step, each ``None`` outside a graph.
+
+    Their errors do not name the step; whoever runs it does that, with its full path.
+    """
 
     # Defaults on the class, for subclasses whose __init__ does not call this one.
     name: str = ""
@@ -43,7 +46,7 @@ class PassingStep(LibraryStep):
         super().__init__(name, context)
         if result_path:
             raise GraphError(
-                f"step {self.name!r}: {type(self).__name__} lets events pass as they are, so that there is no result "
+                f"{type(self).__name__} lets events pass as they are, so that there is no result "
                 f"for result_path={result_path!r}"
             )
         self._full_event = full_event_of(full_event, graph_step)

@@ -85,7 +85,7 @@ class Batch(LibraryStep):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(name, context)
-        owner = f"step {self.name!r}: Batch"
+        owner = "Batch"
         if timeout_s is not None and flush_after_seconds is not None:
             raise GraphError(f"{owner}: timeout_s and flush_after_seconds are the same thing; give one of them")
         timeout_s = flush_after_seconds if timeout_s is None else timeout_s
@@ -141,9 +141,7 @@ class Batch(LibraryStep):
             bucket = self._buckets.get(key)
         except TypeError:
             raise BadRequest(
-                f"step {self.name!r}: events cannot be collected by {key!r}, since a {type(key).__name__} cannot be a "
-                f"key",
-                step=self.name,
+                f"events cannot be collected by {key!r}, since a {type(key).__name__} cannot be a key"
             ) from None
         if bucket is None:
             bucket = self._buckets[key] = _Bucket(self._clock())

@@ -60,7 +60,7 @@ class BatchHttpRequests(LibraryStep):
         graph_step: Any = None,
     ) -> None:
         super().__init__(name, context)
-        owner = f"step {self.name!r}"
+        owner = type(self).__name__
         self._caller = HttpCaller(
             owner=owner,
             context=context,
@@ -86,11 +86,7 @@ class BatchHttpRequests(LibraryStep):
         """Call the service for each item; return the event with the answers in its body."""
         items = event.body if self._select is None else self._select(event.body)
         if not isinstance(items, (list, tuple)):
-            raise BadRequest(
-                f"step {self.name!r}: BatchHttpRequests needs a list of items, not a value of type "
-                f"{type(items).__name__}",
-                step=self.name,
-            )
+            raise BadRequest(f"BatchHttpRequests needs a list of items, not a value of type {type(items).__name__}")
         calls = [self._caller.call_for(event, item, item) for item in items]
         # map() cancels what has not begun when an earlier call raises.
         answers = list(self._opened().map(self._send, range(len(calls)), calls)) if calls else []

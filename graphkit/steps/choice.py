@@ -44,7 +44,7 @@ class Choice(PassingStep):
         super().__init__(full_event, input_path, result_path, name, context, graph_step)
         if type(self).select_outlets is Choice.select_outlets:
             raise GraphError(
-                f"step {self.name!r}: {type(self).__name__} must override select_outlets(body), which names the steps "
+                f"{type(self).__name__} must override select_outlets(body), which names the steps "
                 f"that get an event; ChoiceByField chooses by a field"
             )
 
@@ -52,12 +52,12 @@ class Choice(PassingStep):
         """Return the event, with the followers that get it."""
         return then(
             self.select_outlets(self._looked_at(event)),
-            lambda names: Emit((event,), outlet_names(names, self.name)),
+            lambda names: Emit((event,), outlet_names(names)),
         )
 
     def select_outlets(self, body: Any) -> Any:
         """Return the names of the steps that get the event: one, several, none, or ``None`` for all."""
-        raise GraphError(f"step {self.name!r}: select_outlets is not overridden")
+        raise GraphError("select_outlets is not overridden")
 
 
 class ChoiceByField(Choice):
@@ -118,4 +118,4 @@ class ChoiceByField(Choice):
         raise self._bad(f"is missing: the body has {choices(body)}{nearest(self.field_name, body)}")
 
     def _bad(self, problem: str) -> BadRequest:
-        return BadRequest(f"step {self.name!r}: the field {self.field_name!r} {problem}", step=self.name)
+        return BadRequest(f"the field {self.field_name!r} {problem}")

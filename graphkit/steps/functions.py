@@ -32,7 +32,7 @@ class Map(LibraryStep):
         self, fn: Callable[[Any], Any], name: str | None = None, context: Any = None, graph_step: Any = None
     ) -> None:
         super().__init__(name, context)
-        self._fn = checked_function(fn, f"step {self.name!r}: Map")
+        self._fn = checked_function(fn, "Map")
 
     def do(self, body: Any) -> Any:
         """Return the new body, or an awaitable of it."""
@@ -69,7 +69,7 @@ class Filter(PassingStep):
         graph_step: Any = None,
     ) -> None:
         super().__init__(full_event, input_path, result_path, name, context, graph_step)
-        self._fn = checked_function(fn, f"step {self.name!r}: Filter")
+        self._fn = checked_function(fn, "Filter")
 
     def do_event(self, event: Any) -> Any:
         """Return the event, or nothing."""
@@ -97,7 +97,7 @@ class FlatMap(LibraryStep):
         self, fn: Callable[[Any], Any], name: str | None = None, context: Any = None, graph_step: Any = None
     ) -> None:
         super().__init__(name, context)
-        self._fn = checked_function(fn, f"step {self.name!r}: FlatMap")
+        self._fn = checked_function(fn, "FlatMap")
 
     def do(self, body: Any) -> Any:
         """Return the bodies that go on."""
@@ -107,9 +107,7 @@ class FlatMap(LibraryStep):
         # A text or a dict is iterable too, but nobody means its letters or keys.
         if not isinstance(items, Iterable) or isinstance(items, (str, bytes, Mapping)):
             raise StepError(
-                f"step {self.name!r}: the function of a FlatMap must return a list of bodies, not a value of type "
-                f"{type(items).__name__}",
-                step=self.name,
+                f"the function of a FlatMap must return a list of bodies, not a value of type {type(items).__name__}"
             )
         return Emit(items)
 
@@ -132,7 +130,7 @@ class Extend(LibraryStep):
         self, fn: Callable[[Any], Any], name: str | None = None, context: Any = None, graph_step: Any = None
     ) -> None:
         super().__init__(name, context)
-        self._fn = checked_function(fn, f"step {self.name!r}: Extend")
+        self._fn = checked_function(fn, "Extend")
 
     def do(self, body: Any) -> Any:
         """Return the body with the fields added, or the Event that carries it."""
@@ -142,10 +140,7 @@ class Extend(LibraryStep):
         body = given.body if isinstance(given, Event) else given
         for what, value in (("the body", body), ("what its function returns", fields)):
             if not isinstance(value, Mapping):
-                raise StepError(
-                    f"step {self.name!r}: Extend adds fields to a dict, but {what} is of type {type(value).__name__}",
-                    step=self.name,
-                )
+                raise StepError(f"Extend adds fields to a dict, but {what} is of type {type(value).__name__}")
         extended = {**body, **fields}
         if not isinstance(given, Event):
             return extended

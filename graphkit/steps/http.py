@@ -34,7 +34,7 @@ class Call(NamedTuple):
 class HttpCaller:
     """Sends bodies to one service; thread-safe, and usable again after :meth:`close`.
 
-    The parameters are those of :class:`graphkit.steps.remote.RemoteStep`; ``owner`` names the step in messages.
+    The parameters are those of :class:`graphkit.steps.remote.RemoteStep`; ``owner`` is its class in messages.
     """
 
     def __init__(
@@ -55,7 +55,6 @@ class HttpCaller:
         timeout: float | None,
     ) -> None:
         self._httpx = load("httpx", "calling a remote service", "remote")
-        self._owner = owner
         if bool(url) == bool(url_expression):
             raise GraphError(f"{owner} needs url or url_expression, one of them")
         if url_expression and subpath:
@@ -63,11 +62,11 @@ class HttpCaller:
         self._append_event_path = subpath == "$path"
         self._endpoint = _endpoint(url, "" if self._append_event_path else subpath, context, owner)
         self._method = method.upper() if method else None
-        self._headers = _checked_headers(headers or {}, f"{owner}: headers")
+        self._headers = _checked_headers(headers or {}, "headers")
         names = {"endpoint": self._endpoint, **_lookups(context)}
-        self._url_of = _compiled(url_expression, names, f"{owner}, url_expression")
-        self._body_of = _compiled(body_expression, names, f"{owner}, body_expression")
-        self._headers_of = _compiled(headers_expression, names, f"{owner}, headers_expression")
+        self._url_of = _compiled(url_expression, names, "url_expression")
+        self._body_of = _compiled(body_expression, names, "body_expression")
+        self._headers_of = _compiled(headers_expression, names, "headers_expression")
         self._return_json = return_json
         self._retries = _number("retries", 3 if retries is None else retries, owner, whole=True)
         self._backoff_s = _number("backoff_factor", 0.5 if backoff_factor is None else backoff_factor, owner)
@@ -94,10 +93,10 @@ class HttpCaller:
             headers[EVENT_PATH_HEADER] = event.path
         headers.update(self._headers)
         if self._headers_of is not None:
-            headers.update(_checked_headers(self._headers_of(seen), f"{self._owner}: headers_expression"))
+            headers.update(_checked_headers(self._headers_of(seen), "headers_expression"))
         url = self._endpoint if self._url_of is None else self._url_of(seen)
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-            raise BadRequest(f"{self._owner}: {url!r} is not a URL that starts with http:// or https://")
+            raise BadRequest(f"{url!r} is not a URL that starts with http:// or https://")
         if self._append_event_path and path:
             url = f"{url}/{path}"
         method = self._method or (event.method or "POST").upper()
@@ -152,7 +151,7 @@ class HttpCaller:
         try:
             return encode(body)
         except TypeError as exc:
-            raise StepError(f"{self._owner}: the body cannot be sent: {exc}") from exc
+            raise StepError(f"the body cannot be sent: {exc}") from exc
 
     def _opened(self) -> Any:
         with self._lock:
@@ -182,7 +181,7 @@ class HttpCaller:
             raise self._failed(call, f"it answered {status}, but not with JSON: {_start(response)}{hint}") from exc
 
     def _failed(self, call: Call, problem: str) -> StepError:
-        return StepError(f"{self._owner}: {call.method} {shown_url(call.url)}: {problem}")
+        return StepError(f"{call.method} {shown_url(call.url)}: {problem}")
 
 
 def _endpoint(url: str | None, subpath: str | None, context: Any, owner: str) -> str:

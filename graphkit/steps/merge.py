@@ -80,7 +80,7 @@ class Merge(LibraryStep):
         **kwargs: Any,
     ) -> None:
         super().__init__(name, context)
-        owner = f"step {self.name!r}: Merge"
+        owner = "Merge"
         for key in kwargs:
             raise GraphError(f"{owner} takes no argument {key!r}{nearest(key, _ARGUMENTS)}")
         self.key_path = key_path
@@ -146,9 +146,8 @@ class Merge(LibraryStep):
             body = part.body if self._full_event else part
             if not isinstance(body, Mapping):
                 raise StepError(
-                    f"step {self.name!r}: Merge joins dicts by their keys, but a part is of type "
-                    f"{type(body).__name__}; override merge(events) in a subclass of Merge",
-                    step=self.name,
+                    f"Merge joins dicts by their keys, but a part is of type {type(body).__name__}; override "
+                    f"merge(events) in a subclass of Merge"
                 )
             merged.update(body)
         return merged
@@ -193,7 +192,7 @@ class Merge(LibraryStep):
         Returns the join if that completes it, and the one that had to make room, if one had to.
         """
         if self._expected is None:
-            raise GraphError(f"step {self.name!r}: Merge needs expected_num_events when it stands in no graph")
+            raise GraphError("Merge needs expected_num_events when it stands in no graph")
         if self._expected == 1:
             return [event], None
         if self._gone and key in self._gone:
@@ -241,8 +240,7 @@ class Merge(LibraryStep):
             hash(key)
         except TypeError:
             raise BadRequest(
-                f"step {self.name!r}: parts cannot be joined by {key!r}, since a {type(key).__name__} cannot be a key",
-                step=self.name,
+                f"parts cannot be joined by {key!r}, since a {type(key).__name__} cannot be a key"
             ) from None
         return key
 
@@ -250,7 +248,7 @@ class Merge(LibraryStep):
         if self.key_path is None:
             return None
         if is_expression(self.key_path) or self.key_path.startswith(("event[", "event.")):
-            return compile_expression(self.key_path, None, f"step {self.name!r}, key_path")
+            return compile_expression(self.key_path, None, "key_path")
         select = getter(self.key_path)
         return (lambda event: select(event.body)) if self._full_event else select
 

@@ -81,7 +81,7 @@ class RemoteStep(LibraryStep):
         graph_step: Any = None,
     ) -> None:
         super().__init__(name, context)
-        owner = f"step {self.name!r}"
+        owner = type(self).__name__
         self._caller = HttpCaller(
             owner=owner,
             context=context,

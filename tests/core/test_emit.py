@@ -43,5 +43,5 @@ def test_a_follower_chosen_twice_is_an_error():
 
 @pytest.mark.parametrize("names", [1, [1], {"a": 1}, object])
 def test_what_is_no_name_is_an_error(names):
-    with pytest.raises(StepError, match="by name"):
+    with pytest.raises(StepError, match="step 's': followers are chosen by name"):
         check_outlets(names, ["a"], "s")

@@ -125,8 +125,8 @@ def test_no_more_than_max_pending_events_wait_and_none_is_dropped():
 def test_a_missing_or_unusable_key_is_a_bad_request():
     with pytest.raises(BadRequest, match="'k' is missing"):
         Batch(key_field="k").do_event(Event({"x": 1}))
-    step = Batch(key_field="k", name="b")
-    with pytest.raises(BadRequest, match=r"step 'b': .*\[1\].*a list cannot be a key"):
+    step = Batch(key_field="k")
+    with pytest.raises(BadRequest, match=r"\[1\].*a list cannot be a key"):
         step.do_event(Event({"k": [1]}))
     assert step.pending == 0
 
@@ -152,8 +152,8 @@ def test_a_missing_or_unusable_key_is_a_bad_request():
     ],
 )
 def test_bad_arguments_are_refused_when_the_step_is_made(arguments, told):
-    with pytest.raises(GraphError, match=f"step 'b': Batch.*{told}"):
-        Batch(name="b", **arguments)
+    with pytest.raises(GraphError, match=f"^Batch.*{told}"):
+        Batch(**arguments)
 
 
 def test_threads_lose_no_event():

@@ -33,13 +33,13 @@ def test_none_means_all_and_an_empty_list_nobody(names, outlets):
     assert chosen(Fixed(), 1) == outlets
 
 
-def test_what_is_no_name_is_an_error_that_names_the_step():
+def test_what_is_no_name_is_an_error():
     class Wrong(Choice):
         def select_outlets(self, body):
             return 5
 
-    with pytest.raises(StepError, match="step 'split' must choose followers by name"):
-        Wrong(name="split").do_event(Event(1))
+    with pytest.raises(StepError, match=r"^followers are chosen by name"):
+        Wrong().do_event(Event(1))
 
 
 def test_the_choice_may_be_async():
@@ -74,8 +74,8 @@ def test_a_subclass_may_forget_to_call_its_base():
 
 
 def test_a_choice_that_chooses_nothing_is_refused_when_it_is_made():
-    with pytest.raises(GraphError, match=r"step 'c': Choice must override select_outlets"):
-        Choice(name="c")
+    with pytest.raises(GraphError, match=r"^Choice must override select_outlets"):
+        Choice()
 
 
 def test_a_result_path_is_refused():
@@ -114,10 +114,9 @@ def test_a_field_can_be_read_from_the_event():
         ([1], "is looked up in a dict, but the body is of type list"),
     ],
 )
-def test_a_bad_field_is_a_bad_request_that_names_the_step(body, told):
-    with pytest.raises(BadRequest, match=f"step 'split': the field 'to' {told}") as caught:
-        ChoiceByField("to", name="split").do_event(Event(body))
-    assert caught.value.step == "split"
+def test_a_bad_field_is_a_bad_request(body, told):
+    with pytest.raises(BadRequest, match=f"^the field 'to' {told}"):
+        ChoiceByField("to").do_event(Event(body))
 
 
 def test_a_bad_nested_field_is_a_bad_request():

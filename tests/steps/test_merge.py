@@ -90,7 +90,7 @@ def test_merging_leaves_the_bodies_as_they_were():
 def test_bodies_that_are_no_dicts_need_an_override_and_the_error_says_so():
     step = Merge(expected_num_events=2, name="join")
     step.do_event(part({"a": 1}))
-    with pytest.raises(StepError, match=r"step 'join': .*a part is of type int; override merge\(events\)"):
+    with pytest.raises(StepError, match=r"a part is of type int; override merge\(events\)"):
         step.do_event(part(2))
     step.do_event(part({"a": 1}))  # the failed join is over
     assert step.do_event(part({"b": 1})) == {"a": 1, "b": 1}
@@ -148,9 +148,9 @@ def test_one_step_before_means_that_every_event_goes_on():
 
 
 def test_a_merge_without_steps_before_needs_the_number():
-    with pytest.raises(GraphError, match=r"step 'm': Merge has no step before it.*expected_num_events"):
+    with pytest.raises(GraphError, match=r"^Merge has no step before it.*expected_num_events"):
         Merge(name="m", graph_step=SimpleNamespace(after=[]))
-    with pytest.raises(GraphError, match="step 'm': Merge needs expected_num_events"):
+    with pytest.raises(GraphError, match=r"^Merge needs expected_num_events"):
         Merge(name="m").do_event(part(1))
 
 
@@ -185,13 +185,13 @@ def test_a_missing_key_is_a_bad_request():
         Merge(key_path="event['doc']", expected_num_events=2).do_event(part({}))
 
 
-def test_an_unusable_key_is_a_bad_request_that_names_the_step():
-    with pytest.raises(BadRequest, match=r"step 'm': .*a list cannot be a key"):
+def test_an_unusable_key_is_a_bad_request():
+    with pytest.raises(BadRequest, match=r"a list cannot be a key"):
         Merge(key_path="k", expected_num_events=2, name="m").do_event(part({"k": [1]}))
 
 
 def test_a_key_path_that_is_no_expression_is_refused_when_the_step_is_made():
-    with pytest.raises(GraphError, match="step 'm', key_path"):
+    with pytest.raises(GraphError, match=r"^key_path"):
         Merge(key_path="event[", name="m")
     with pytest.raises(GraphError, match="private"):
         Merge(key_path="event.__class__")
@@ -207,7 +207,7 @@ def test_a_key_path_that_is_no_expression_is_refused_when_the_step_is_made():
     ],
 )
 def test_bad_arguments_are_refused_when_the_step_is_made(arguments, told):
-    with pytest.raises(GraphError, match=f"step 'm': Merge.*{told}"):
+    with pytest.raises(GraphError, match=f"^Merge.*{told}"):
         Merge(name="m", **arguments)
 
 

@@ -122,7 +122,7 @@ def test_expressions_know_endpoint_parameters_and_secrets_but_not_the_server(ser
 
 
 def test_a_headers_expression_that_makes_no_dict_is_an_error(service, remote):
-    with pytest.raises(GraphError, match="step 'call': headers_expression must be a dict, not a value of type int"):
+    with pytest.raises(GraphError, match=r"^headers_expression must be a dict, not a value of type int"):
         ask(remote(service.url, headers_expression="5"), 1)
 
 
@@ -136,7 +136,7 @@ def test_a_part_of_the_body_is_sent_and_the_answer_put_beside(service, remote):
 
 
 def test_a_body_that_json_cannot_hold_is_an_error_that_names_its_type(service, remote):
-    with pytest.raises(StepError, match="step 'call': the body cannot be sent: a value of type builtin"):
+    with pytest.raises(StepError, match=r"^the body cannot be sent: a value of type builtin"):
         ask(remote(service.url), {"x": len})
     assert service.seen == []
 
@@ -174,7 +174,7 @@ def test_a_refusal_is_an_error_at_once_that_names_url_status_and_reason(service,
     with pytest.raises(StepError) as caught:
         ask(remote(f"{url}/status/{status}?token=secret"), 1)
     message = str(caught.value)
-    assert f"step 'call': POST http://***@127.0.0.1:{service.server_address[1]}/status/{status}" in message
+    assert f"POST http://***@127.0.0.1:{service.server_address[1]}/status/{status}" in message
     assert f"it answered {status}: 'told so" in message
     assert len(message) < 400
     assert "secret" not in message
@@ -284,7 +284,7 @@ def test_threads_get_their_own_answers(service, remote):
         ({"url": "http://a", "backoff_factor": "1"}, "backoff_factor must be a number"),
         ({"url": "http://a", "timeout": -1}, "timeout must be a number"),
         ({"url": "http://a", "max_in_flight": 0}, "max_in_flight must be a whole number from 1 on"),
-        ({"url": "http://a", "body_expression": "event +"}, "step 'c', body_expression: .* is not an expression"),
+        ({"url": "http://a", "body_expression": "event +"}, "body_expression: .* is not an expression"),
         ({"url": "http://a", "headers_expression": "event.__class__"}, "private"),
     ],
 )
@@ -337,7 +337,7 @@ def test_no_items_need_no_requests(service, batch):
 
 @pytest.mark.parametrize("body", [None, {"a": 1}, "text", 5])
 def test_a_batch_needs_a_list(service, batch, body):
-    with pytest.raises(BadRequest, match="step 'calls': BatchHttpRequests needs a list of items"):
+    with pytest.raises(BadRequest, match=r"^BatchHttpRequests needs a list of items"):
         ask(batch(service.url), body)
 
 
@@ -350,7 +350,7 @@ def test_no_more_than_max_in_flight_items_are_under_way(service, batch):
 def test_a_failing_item_fails_the_step_and_is_named(service, batch):
     step = batch(url_expression="event", retries=0, max_in_flight=1)
     urls = [f"{service.url}/0", f"{service.url}/status/404", *[f"{service.url}/slow/0.05"] * 20]
-    with pytest.raises(StepError, match=r"step 'calls': .*it answered 404.*\(item 1\)"):
+    with pytest.raises(StepError, match=r"it answered 404.*\(item 1\)"):
         ask(step, urls)
     step.close()
     assert len(service.seen) < 10
