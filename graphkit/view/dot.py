@@ -13,7 +13,7 @@ from typing import Any
 from graphkit.plan.topology import Edge, EdgeKind, Node, Topology
 from graphkit.spec.steps import Kind, Router, Task
 from graphkit.view import theme
-from graphkit.view.labels import Outside, described, detail, source_of, targets_of
+from graphkit.view.labels import Outside, described, detail, members, root_of, source_of, targets_of
 from graphkit.view.text import html, key, quoted, quoted_tooltip, shortened, wrapped
 
 #: The first statements of every picture: what nodes and edges look like unless they say otherwise.
@@ -88,18 +88,17 @@ class _Drawing:
     """A topology with what is looked up again and again: ids, children, anchors, marks."""
 
     def __init__(self, topology: Topology) -> None:
-        nodes = topology.nodes
+        nodes = {**topology.nodes, "": root_of(topology)}
         self.topology = topology
         self.nodes = nodes
         self.ids = {path: f"n{index}" for index, path in enumerate(nodes)}
         self.tints = theme.function_looks(nodes)
-        self.children: dict[str, list[str]] = {}
-        for path, node in nodes.items():
-            if node.parent is not None:
-                self.children.setdefault(node.parent, []).append(path)
+        self.children = members(topology)
         self.marks, self.messages = _marks(topology)
         self.answers = {
-            path for path, node in nodes.items() if isinstance(node.step, Task) and node.step.responder
+            path
+            for path, node in nodes.items()
+            if isinstance(node.step, Task) and node.step.responder and node.kind is not Kind.ERROR
         }
         if topology.answer and nodes[topology.answer].kind is not Kind.FLOW:
             self.answers.add(topology.answer)
@@ -148,7 +147,7 @@ class _Drawing:
             f"\tsubgraph cluster_body_{self.ids[node.path]} {{\n"
             f'\tgraph [label="" style="rounded,dashed" color="{theme.BODY.line}" margin=10 '
             f'id="{key("body", node.path)}" class=body tooltip="any step of the flow"]\n',
-            *self._grouped(body, node),
+            *(self._grouped(body, node) or [self._empty_line(node)]),
             "\t}\n",
             *self._grouped([path for path in inside if path in handlers], node),
         ]
@@ -262,36 +261,38 @@ class _Drawing:
 
     def entry(self, path: str) -> tuple[str, str]:
         """Return the node at which an edge into a step ends, and the box at whose border it is cut."""
-        return self._anchor(path, first=True)
-
-    def exit(self, path: str) -> tuple[str, str]:
-        """Return the node at which an edge out of a step begins, and the box at whose border it is cut."""
-        inner, box = self._anchor(path, first=False)
-        routes = self.children.get(path)
-        if routes and self.nodes[path].kind is Kind.ROUTER:
-            # An edge from the router itself would have to leave its box by the side. From the middle route, cut at the
-            # box's border, it leaves at the bottom, as an edge from the whole box should.
-            return self._anchor(routes[len(routes) // 2], first=False)[0], f"cluster_{self.ids[path]}"
-        return inner, box
-
-    def _anchor(self, path: str, first: bool) -> tuple[str, str]:
-        box = f"cluster_{self.ids[path]}" if self.nodes[path].kind is Kind.FLOW else ""
-        while self.nodes[path].kind in (Kind.FLOW, Kind.ROOT) and path in self.children:
-            path = self._first(path) if first else self._last(path)
+        box = self._box_of(path) if self.nodes[path].kind is Kind.FLOW else ""
+        while path in self.children and self.nodes[path].kind is not Kind.ROUTER:
+            inside = self.children[path]
+            open_ = (inner for inner in inside if inner not in self.entered and self.nodes[inner].kind is not Kind.ERROR)
+            path = next(open_, inside[0])
         return self.ids[path], box
 
-    def _first(self, flow: str) -> str:
-        inside = self.children[flow]
-        open_ = (path for path in inside if path not in self.entered and self.nodes[path].kind is not Kind.ERROR)
-        return next(open_, inside[0])
+    def exit(self, path: str) -> tuple[str, str]:
+        """Return the node at which an edge out of a step begins, and the box at whose border it is cut.
 
-    def _last(self, flow: str) -> str:
-        inside = self.children[flow]
-        open_ = (path for path in reversed(inside) if path not in self.left and self.nodes[path].kind is not Kind.ERROR)
-        return next(open_, inside[-1])
+        From a router's own node an edge would have to leave the box by its side, as the routes lie below. From the
+        middle route it leaves at the bottom, as an edge from the whole box should.
+        """
+        box = self._box_of(path) if path in self.children or self.nodes[path].kind is Kind.FLOW else ""
+        while path in self.children:
+            path = self._last(path)
+        return self.ids[path], box
+
+    def _last(self, path: str) -> str:
+        inside = self.children[path]
+        if self.nodes[path].kind is Kind.ROUTER:
+            return inside[len(inside) // 2]
+        plain = [inner for inner in inside if self.nodes[inner].kind is not Kind.ERROR] or inside
+        return next((inner for inner in reversed(plain) if inner not in self.left), plain[-1])
+
+    def _box_of(self, path: str) -> str:
+        return f"cluster_{self.ids[path]}"
 
     def _body_end(self, flow: str) -> str:
-        return self._anchor(flow, first=False)[0]
+        if self.handlers[flow].issuperset(self.children[flow]):
+            return self.ids[flow]  # "no steps" stands there
+        return self.exit(flow)[0]
 
     # -- what is wrong ---------------------------------------------------------------------------------------------
 

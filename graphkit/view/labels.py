@@ -34,6 +34,24 @@ class Outside(msgspec.Struct, frozen=True):
     after: tuple[str, ...] = ()
 
 
+def members(topology: Topology) -> dict[str, list[str]]:
+    """Return the paths of what each flow and router holds, in declared order.
+
+    A step with an empty name has the path of the graph itself; it is told as a problem and not drawn.
+    """
+    found: dict[str, list[str]] = {}
+    for path, node in topology.nodes.items():
+        if node.parent is not None and path != node.parent:
+            found.setdefault(node.parent, []).append(path)
+    return found
+
+
+def root_of(topology: Topology) -> Node:
+    """Return the node of the graph itself."""
+    root = topology.root
+    return Node(path="", name=root.name or "", kind=root.kind, step=root, parent=None)
+
+
 def described(node: Node) -> list[str]:
     """Return what is known of a step, one line each. Arguments are left out: they may be long, or secret.
 

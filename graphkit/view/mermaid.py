@@ -10,7 +10,7 @@ from typing import Any
 from graphkit.plan.topology import EdgeKind, Node, Topology
 from graphkit.spec.steps import Kind
 from graphkit.view import theme
-from graphkit.view.labels import detail, source_of, targets_of
+from graphkit.view.labels import detail, members, root_of, source_of, targets_of
 from graphkit.view.text import shortened, showable
 
 _ARROWS: Mapping[EdgeKind, str] = MappingProxyType(
@@ -29,7 +29,7 @@ _SHAPES: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 # Mermaid reads Markdown, HTML and its own entities (#35;) inside quoted labels; as codes they are text.
-_SPECIAL = re.compile(r"[^\w ,;:.!?+/=\n-]", re.ASCII)
+_SPECIAL = re.compile(r"[^\w ,:.!?+/=\n-]", re.ASCII)
 _DIRECTIONS = ("TB", "TD", "BT", "LR", "RL")
 
 
@@ -76,10 +76,7 @@ def mermaid(
 
 
 def _members(topology: Topology, ids: Mapping[str, str]) -> list[str]:
-    inside: dict[str, list[str]] = {}
-    for path, node in topology.nodes.items():
-        if node.parent is not None:
-            inside.setdefault(node.parent, []).append(path)
+    inside = members(topology)
     wrong = {problem.path for problem in topology.problems if problem.path}
     lines: list[str] = []
     todo: list[tuple[int, str]] = [(0, "")]
@@ -88,7 +85,7 @@ def _members(topology: Topology, ids: Mapping[str, str]) -> list[str]:
         if depth < 0:
             lines.append(f"{'  ' * -depth}end")
             continue
-        node = topology.nodes[path]
+        node = topology.nodes[path] if path else root_of(topology)
         pad = "  " * depth
         children = [(depth + 1, child) for child in reversed(inside.get(path, []))]
         if node.kind is Kind.FLOW:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from graphkit.plan.topology import EdgeKind, Node, Topology
 from graphkit.spec.steps import Error, Flow, Kind, Queue, Router, Task
+from graphkit.view.labels import members, root_of
 from graphkit.view.text import shortened, showable
 
 _WIDTH = 100
@@ -29,6 +30,7 @@ def outline(topology: Topology) -> str:
     view = _Outline(topology)
     lines = [view.title()]
     lines += view.flow("", 1) if isinstance(topology.root, Flow) else [f"  start -> {view.said('')}"]
+    lines += view.nested_routes()
     lines += view.functions()
     if topology.problems:
         lines.append("  problems")
@@ -49,15 +51,14 @@ def alt_text(topology: Topology) -> str:
     >>> alt_text(trace_topology(RootFlow(steps={"a": Task(name="a", handler="f")})))
     'Flow with 1 step: a, which answers.'
     """
-    nodes = topology.nodes
-    inner = [node for path, node in nodes.items() if path]
-    root = nodes[""]
+    inner = [node for path, node in topology.nodes.items() if path]
+    root = root_of(topology)
     if isinstance(topology.root, Router):
         return f"Router{_called(root)} with {_count(len(inner), 'route')}{_list(node.name for node in inner)}." \
                f"{_problem_count(topology)}"
-    members = [node for node in inner if node.parent == ""]
+    steps = [node for node in inner if node.parent == ""]
     said = []
-    for node in members:
+    for node in steps:
         text = _line(node.name, 40)
         if isinstance(node.step, Router):
             text += f", a router with {_count(len(node.step.routes), 'route')}"
@@ -72,14 +73,14 @@ def alt_text(topology: Topology) -> str:
         said.append(text)
     if len(said) > 8:
         said = [*said[:7], f"and {len(said) - 7:,} more"]
-    return f"Flow{_called(root)} with {_count(len(members), 'step')}{': ' if said else ''}{'; '.join(said)}." \
+    return f"Flow{_called(root)} with {_count(len(steps), 'step')}{': ' if said else ''}{'; '.join(said)}." \
            f"{_problem_count(topology)}"
 
 
 class _Outline:
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
-        self.nodes = topology.nodes
+        self.nodes = {**topology.nodes, "": root_of(topology)}
         self.next: dict[str, list[str]] = {}
         self.entries: dict[str, int] = {}
         self.errors: list[tuple[str, str]] = []
@@ -92,10 +93,7 @@ class _Outline:
                 self.errors.append((edge.tail, edge.head))
             elif edge.kind is EdgeKind.RESUME:
                 self.resumes.setdefault(edge.tail, []).append(edge.head)
-        self.inside: dict[str, list[str]] = {}
-        for path, node in self.nodes.items():
-            if node.parent is not None:
-                self.inside.setdefault(node.parent, []).append(path)
+        self.inside = members(topology)
         self.told: set[str] = set()
 
     def title(self) -> str:
@@ -144,6 +142,15 @@ class _Outline:
             marks += " (answers)"
         return name + marks
 
+    def nested_routes(self) -> list[str]:
+        """Return the lines of routes that hold steps themselves."""
+        lines: list[str] = []
+        for path, node in self.nodes.items():
+            if node.parent is None or self.nodes[node.parent].kind is not Kind.ROUTER or path not in self.inside:
+                continue
+            lines += [f"  route {_line(path)}: {self.said(path)}"] if node.kind is Kind.ROUTER else self.flow(path, 2)
+        return lines
+
     def functions(self) -> list[str]:
         """Return which steps run in which child function; what a function's own steps hold is not repeated."""
         found: dict[str, list[str]] = {}
@@ -160,10 +167,10 @@ class _Outline:
 
     def _chains(self, flow: str) -> Iterable[list[str]]:
         """Yield the flow's edges as long straight pieces: each begins at a start, a fork or a join."""
-        members = [path for path in self.inside.get(flow, ()) if self.nodes[path].kind is not Kind.ERROR]
+        steps = [path for path in self.inside.get(flow, ()) if self.nodes[path].kind is not Kind.ERROR]
         done: set[str] = set()  # whose followers have been told
         # what lies on a loop has no head; it is told from its first step
-        for path in [*(path for path in members if self._is_head(path)), *members]:
+        for path in [*(path for path in steps if self._is_head(path)), *steps]:
             if path in done:
                 continue
             done.add(path)
@@ -193,9 +200,9 @@ class _Outline:
         return self.entries.get(path, 0) != 1 or len(self.next.get(path, ())) > 1
 
     def _handlers(self, flow: str) -> Iterable[str]:
-        members = set(self.inside.get(flow, ()))
+        own = set(self.inside.get(flow, ()))
         heads = dict.fromkeys(
-            [head for _, head in self.errors if head in members]
+            [head for _, head in self.errors if head in own]
             + [path for path in self.inside.get(flow, ()) if self.nodes[path].kind is Kind.ERROR]
         )
         for head in heads:

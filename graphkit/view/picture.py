@@ -90,22 +90,23 @@ class GraphPicture(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no
         As with graphviz, ``filename`` is the DOT file's and the picture's is ``<filename>.<format>``, unless
         ``outfile`` names it. ``cleanup`` deletes the DOT file afterwards.
         """
+        folder = Path(self.directory if directory is None else directory)
         if outfile is not None:
-            out = Path(self.directory if directory is None else directory, outfile)
-            format = format or out.suffix[1:] or None
-            filename = out.with_suffix(".gv").name if filename is None else filename
-            directory = out.parent if directory is None else directory
+            target = folder / outfile
+            format = format or target.suffix[1:]
+            saved = folder / filename if filename else target.with_suffix(".gv")
         format = (format or self.format).lower()
-        drawn = self.pipe(format, engine=engine)
-        saved = Path(self.filepath if filename is None and directory is None
-                     else Path(self.directory if directory is None else directory, filename or self.filename))
-        target = out if outfile is not None else saved.with_name(f"{saved.name}.{format}")
+        if outfile is None:
+            saved = folder / (filename or self.filename)
+            target = saved.with_name(f"{saved.name}.{format}")
         if raise_if_result_exists and target.exists():
             raise graphviz.FileExistsError(f"output file exists: {str(target)!r}")
         if target == saved and not overwrite_source:
             raise ValueError(f"the picture would overwrite its own DOT text, {str(saved)!r}")
-        self.save(filename, directory)
+        drawn = self.pipe(format, engine=engine)
         assert isinstance(drawn, bytes)
+        self.save(saved.name, directory=saved.parent)
+        target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(drawn)
         if cleanup:
             saved.unlink()
