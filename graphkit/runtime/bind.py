@@ -123,10 +123,14 @@ class Binder:
         if found is ABSENT:
             return Target("missing")
         if not callable(found):
-            lookup.problem(path, f"handler: {record.handler!r} is no function but a value of type {type(found).__name__}")
+            lookup.problem(
+                path, f"handler: {record.handler!r} is no function but a value of type {type(found).__name__}"
+            )
             return Target("missing")
         if record.class_args:
-            lookup.problem(path, f"a function takes no class arguments, found {', '.join(map(repr, record.class_args))}")
+            lookup.problem(
+                path, f"a function takes no class arguments, found {', '.join(map(repr, record.class_args))}"
+            )
         return Target("function", found)
 
     def _arguments(self, path: str, given: Mapping[str, Any], lookup: Lookup) -> dict[str, Any]:
@@ -135,8 +139,11 @@ class Binder:
             if key.startswith("_") and len(key) > 1:
                 args[key[1:]] = lookup.function(path, value, key)
             elif isinstance(value, dict) and set(value) == {"$object"}:
-                lookup.problem(path, f"class_args: {key!r} was an object ({value['$object']}) that a saved spec cannot "
-                                     f"hold; give it to the step again")
+                lookup.problem(
+                    path,
+                    f"class_args: {key!r} was an object ({value['$object']}) that a saved spec cannot "
+                    f"hold; give it to the step again",
+                )
             else:
                 args[key] = value
         return args
@@ -149,8 +156,11 @@ class Binder:
 
             if parameters_may_add(cls):
                 return Target("class", cls, args)
-            lookup.problem(path, f"the class {cls.__name__!r} has no method {handler!r}{nearest(handler, dir(cls))}; "
-                                 f"it has {methods_of(cls)}")
+            lookup.problem(
+                path,
+                f"the class {cls.__name__!r} has no method {handler!r}{nearest(handler, dir(cls))}; "
+                f"it has {methods_of(cls)}",
+            )
         if not handler and not args and not any(callable(getattr(cls, m, None)) for m in ("do_event", "do")):
             own_call = any("__call__" in base.__dict__ for base in cls.__mro__[:-1])
             if not own_call:

@@ -162,21 +162,36 @@ class BoundStep:
 def as_result(event: Event, result: Any) -> Event:
     """Return the event that goes on after a step that got the event and returned something else."""
     if isinstance(result, Event):
+        # a new event keeps the place of the one that it stands for
+        result._order, result._trace = event._order, event._trace
         return result
-    if isinstance(result, Response) or _is_response(result):
+    if is_response(result):
         raise Answered(result)
     event.body = result
     return event
 
 
-def _is_response(value: Any) -> bool:
-    """Whether a value is a foreign response, such as Nuclio's."""
-    return hasattr(value, "status_code") and hasattr(value, "body") and hasattr(value, "content_type")
+def is_response(value: Any) -> bool:
+    """Return whether a value is a complete answer: a Response, or a foreign one such as Nuclio's.
+
+    >>> is_response(Response(body="busy", status_code=503)), is_response({"status_code": 503})
+    (True, False)
+    """
+    if isinstance(value, Response):
+        return True
+    # by the class's name too: a table may have columns of these names, which read as attributes
+    return type(value).__name__ == "Response" and hasattr(value, "status_code") and hasattr(value, "body")
 
 
-def joined(result: Any) -> Any:
-    """Return the body that a join gave, where it may have given an event."""
-    return result.body if isinstance(result, Event) else result
+def end_with_response(value: Any) -> None:
+    """End the request if the value is a complete answer."""
+    if is_response(value):
+        raise Answered(value)
+
+
+def joined(event: Event, result: Any) -> tuple[Event, Any]:
+    """Return the event and the body that go on from what a join gave: a body, or an event of its own."""
+    return (as_result(event, result), result.body) if isinstance(result, Event) else (event, result)
 
 
 def _unbound(*args: Any, **kwargs: Any) -> Any:

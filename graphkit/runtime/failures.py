@@ -7,7 +7,7 @@ from typing import Any
 from graphkit.core.errors import GraphkitError, StepError
 
 
-class Answered(Exception):  # noqa: N818  # no error: a step ended the flow with an answer
+class Answered(Exception):  # no error: a step ended the flow with an answer
     """A step ended the flow: a ``Response``, or an event marked as terminated."""
 
     def __init__(self, value: Any) -> None:
@@ -37,6 +37,11 @@ def _like(exc: StepError, message: str, path: str) -> StepError:
         if kind.__module__ == StepError.__module__ and issubclass(kind, StepError):
             return kind(message, step=path, status=exc.status)
     return StepError(message, step=path, status=exc.status)
+
+
+def uncopyable(exc: TypeError, path: str) -> StepError:
+    """Return the error of a body that no copy can be made of for the branches behind a step (or a first branch)."""
+    return StepError(f"step {path!r}: {exc}" if path else str(exc), step=path)
 
 
 def message_of(exc: BaseException) -> str:

@@ -18,14 +18,17 @@ from graphkit.runtime.bound import BoundStep
 class Fork:
     """Branches and their join, as one item of a line. It has as much of a step's face as a segment looks at."""
 
-    __slots__ = ("branches", "join", "kind", "name", "object", "path")
+    __slots__ = ("branches", "join", "kind", "name", "object", "path", "source", "wants_event")
     emits = False
-    wants_event = False
     is_async = False
 
-    def __init__(self, branches: tuple[tuple[BoundStep, ...], ...], join: BoundStep) -> None:
+    def __init__(self, branches: tuple[tuple[BoundStep, ...], ...], join: BoundStep, source: str) -> None:
         self.branches = branches
         self.join = join
+        # the step whose followers part, for messages
+        self.source = source
+        # the join may give an event of its own; whether any later step looks at it is known in the end
+        self.wants_event = False
         self.kind = "fork"
         self.name = branches[0][0].name
         self.path = join.path
@@ -62,20 +65,34 @@ def fold(flow: FlowPlan, steps: Mapping[str, BoundStep], plain: bool) -> tuple[d
     starts = flow.starts
     if not plain or flow.handlers or flow.catch is not None:
         return lines, starts
+    starts = _fold_all(lines, starts)
+    left = [item for line in lines.values() for item in line.items]
+    if any(item.wants_event or item.kind == "flow" for item in left):
+        for item in left:
+            if isinstance(item, Fork):
+                item.wants_event = True
+    return lines, starts
+
+
+def _fold_all(lines: dict[int, Run], starts: tuple[int, ...]) -> tuple[int, ...]:
     before: dict[int, set[int]] = {number: set() for number in lines}
     for number, line in lines.items():
         for follower in line.next:
             before[follower].add(number)
     for number in list(lines):
-        while number in lines and (join := _join_of(lines, lines[number].next, {number}, before)) is not None:
+        # a step that emits may choose among the branches; one that answers does so before they go on
+        while number in lines and not lines[number].items[-1].emits and lines[number].rank is None:
+            join = _join_of(lines, lines[number].next, {number}, before)
+            if join is None:
+                break
             _absorb(lines, number, join, before)
     if len(starts) > 1 and (join := _join_of(lines, starts, set(), before)) is not None:
-        fork = _fork(lines, starts, join)
+        fork = _fork(lines, starts, join, "")
         for branch in starts:
             del lines[branch]
         lines[join].items[0] = fork
         starts = (join,)
-    return lines, starts
+    return starts
 
 
 def _join_of(
@@ -105,17 +122,17 @@ def _is_plain(item: BoundStep | Fork) -> bool:
     )
 
 
-def _fork(lines: dict[int, Run], branches: tuple[int, ...], join: int) -> Fork:
+def _fork(lines: dict[int, Run], branches: tuple[int, ...], join: int, source: str) -> Fork:
     runs = tuple(tuple(item for item in lines[branch].items if isinstance(item, BoundStep)) for branch in branches)
     first = lines[join].items[0]
     assert isinstance(first, BoundStep)
-    return Fork(runs, first)
+    return Fork(runs, first, source)
 
 
 def _absorb(lines: dict[int, Run], number: int, join: int, before: dict[int, set[int]]) -> None:
     """Take the branches of a line, their join and what follows it into the line."""
     line, branches = lines[number], lines[number].next
-    line.items += [_fork(lines, branches, join), *lines[join].items[1:]]
+    line.items += [_fork(lines, branches, join, line.items[-1].path), *lines[join].items[1:]]
     line.next, line.rank = lines[join].next, lines[join].rank
     for follower in line.next:
         before[follower] = (before[follower] - {join}) | {number}

@@ -13,10 +13,12 @@ from typing import Any
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable
 from graphkit.core.copying import SHARED_TYPES, branch_copies
-from graphkit.runtime.bound import BoundStep, as_result, joined
-from graphkit.runtime.failures import Answered
+from graphkit.runtime.bound import BoundStep, as_result, end_with_response, joined
+from graphkit.runtime.failures import Answered, uncopyable
 from graphkit.runtime.fold import Fork
 
+# A Response of theirs is the answer of the request, wherever they stand.
+_ANSWERING_KINDS = ("router", "error_step")
 #: A longer run is cut: one huge function is slow to compile and gains nothing.
 MOST_STEPS = 500
 
@@ -30,7 +32,11 @@ class Fused:
     __slots__ = ("events", "is_async", "line_steps", "run", "steps")
 
     def __init__(
-        self, run: Callable[..., Any], steps: tuple[BoundStep, ...], line_steps: tuple[int, ...], events: bool,
+        self,
+        run: Callable[..., Any],
+        steps: tuple[BoundStep, ...],
+        line_steps: tuple[int, ...],
+        events: bool,
         is_async: bool,
     ) -> None:
         self.run = run
@@ -70,6 +76,7 @@ def fuse(steps: Sequence[BoundStep | Fork], wait: Callable[[Any], Any] | None, t
         "as_result": as_result,
         "is_awaitable": is_awaitable,
         "Answered": Answered,
+        "end_with_response": end_with_response,
     }
     lines: list[str] = []
     line_steps = [0, 0, 0]  # line 1 opens the maker, line 2 the function; lines count from 1
@@ -108,14 +115,12 @@ def _item_lines(
         yield item, template(n, item, is_async, traced, names)
 
 
-def _fork_lines(
-    n: int, fork: Fork, is_async: bool, names: dict[str, Any]
-) -> Iterator[tuple[BoundStep, list[str]]]:
+def _fork_lines(n: int, fork: Fork, is_async: bool, names: dict[str, Any]) -> Iterator[tuple[BoundStep, list[str]]]:
     """Lines of branches that part and meet at once: each computes on a body of its own, the join gets a list."""
-    names["SHARED"], names["branch_copies"], names["joined"] = SHARED_TYPES, branch_copies, joined
+    names["SHARED"], names["joined"], names[f"k{n}"] = SHARED_TYPES, joined, _copies_for(fork)
     bodies = [f"b{n}_{index}" for index in range(len(fork.branches))]
     together = " = ".join(bodies)
-    copies = f"{', '.join(bodies)} = branch_copies(b, {len(bodies)})"
+    copies = f"{', '.join(bodies)} = k{n}(b)"
     head = [f"if type(b) in SHARED: {together} = b", f"else: {copies}"]
     at = n
     for body, branch in zip(bodies, fork.branches, strict=True):
@@ -126,11 +131,26 @@ def _fork_lines(
             at += 1
     names[f"m{n}"] = fork.join.object.merge
     wait = "await r" if is_async else "settle(r)"
-    yield fork.join, [
-        f"r = m{n}([{', '.join(bodies)}])",
-        f"if type(r) not in PLAIN: r = joined({wait} if is_awaitable(r) else r)",
-        "b = r",
-    ]
+    yield (
+        fork.join,
+        [
+            f"r = m{n}([{', '.join(bodies)}])",
+            f"if type(r) not in PLAIN: ev, r = joined(ev, {wait} if is_awaitable(r) else r)",
+            "b = r",
+        ],
+    )
+
+
+def _copies_for(fork: Fork) -> Callable[[Any], list[Any]]:
+    count, source = len(fork.branches), fork.source or fork.branches[0][0].path
+
+    def copies(body: Any) -> list[Any]:
+        try:
+            return branch_copies(body, count)
+        except TypeError as exc:
+            raise uncopyable(exc, source) from exc
+
+    return copies
 
 
 def _with_entry(lines: list[str], traced: bool) -> list[str]:
@@ -158,11 +178,13 @@ def _body_lines(
     if traced:
         names[f"s{n}"] = step
         lines.append(f"e = tr.enter(s{n}, {given}, e)")
-    if step.is_async and is_async and step.put is None and not traced:
-        return [*lines, f"{b} = await c{n}({given})"]
+    answers = step.kind in _ANSWERING_KINDS
+    simple = step.put is None and not traced and not answers
     if step.is_async and is_async:
+        if simple:
+            return [*lines, f"{b} = await c{n}({given})"]
         lines.append(f"r = await c{n}({given})")
-    elif not step.may_await and step.put is None and not traced and not step.emits:
+    elif not step.may_await and simple and not step.emits:
         return [*lines, f"{b} = c{n}({given})"]
     else:
         lines.append(f"r = c{n}({given})")
@@ -170,6 +192,8 @@ def _body_lines(
             lines.append(_await_line(is_async))
     if traced:
         lines.append("tr.leave(e, r)")
+    if answers:
+        lines.append("if type(r) not in PLAIN: end_with_response(r)")
     if step.put is not None and not step.emits:
         names[f"p{n}"] = step.put
         lines.append(f"{b} = p{n}({b}, r)")
@@ -202,6 +226,8 @@ def _event_lines(n: int, step: BoundStep, is_async: bool, traced: bool, names: d
         lines.append("tr.leave(e, r.body if r is ev else r)")
     lines.append("if r is not ev: ev = as_result(ev, r)")
     lines.append("if ev.terminated: raise Answered(ev.body)")
+    if step.kind in _ANSWERING_KINDS:
+        lines.append("if type(ev.body) not in PLAIN: end_with_response(ev.body)")
     if step.put is not None:
         names[f"p{n}"] = step.put
         lines.append(f"b = p{n}(b, ev.body)")

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from graphkit.core.copying import branch_copy
+from graphkit.core.awaiting import PLAIN_TYPES
+from graphkit.core.copying import branch_copies, branch_copy
 from graphkit.core.emit import Emit, check_outlets
 from graphkit.core.errors import StepError
 from graphkit.core.event import Event
-from graphkit.plan.compile import RANK_CATCH
-from graphkit.runtime.bound import BoundStep
-from graphkit.runtime.failures import Answered, message_of, named
+from graphkit.runtime.bound import BoundStep, is_response
+from graphkit.runtime.failures import Answered, message_of, named, uncopyable
 from graphkit.runtime.program import Program, Segment
 
 MOST_EVENTS = 10_000
+#: Before all ranks of the plan: a step ended the whole request with an answer of its own.
+RANK_ENDED = -1
 Token = tuple[Segment, Any, Event]
 _MISSING = object()
 
@@ -66,28 +68,40 @@ async def run_program(program: Program, body: Any, event: Event, run: Run) -> An
     StepError
         If a step failed and no error handler took it; it names the step and chains the step's own exception.
     """
+    return _answer(program, event, await _answers(program, body, event, run))
+
+
+async def _answers(program: Program, body: Any, event: Event, run: Run) -> Answers:
     answers = Answers()
     starts = program.starts
     if len(starts) == 1:
         await walk(program, [(starts[0], body, event)], run, answers)
     else:
-        tokens = fan_out(program, starts, body, event, "", ordered=program.parts)
+        tokens = fan_out(program, starts, body, event, "")
         await spread(program, tokens, program.parts, run, answers)
+    return answers
+
+
+def _answer(program: Program, event: Event, answers: Answers) -> Any:
     if answers.rank is not None:
         return answers.value
     return None if program.answers else {"id": event.id}
 
 
-async def walk(program: Program, stack: list[Token], run: Run, answers: Answers) -> None:
-    """Run tokens, and all that they give rise to, to their end: the last one of the stack first."""
+async def walk(program: Program, stack: list[Token], run: Run, answers: Answers, caught: bool = False) -> None:
+    """Run tokens, and all that they give rise to, to their end: the last one of the stack first.
+
+    ``caught`` says that the flow's error handler has taken over, so that it cannot do so again.
+    """
     trace = run.trace
     while stack:
         segment, body, event = stack.pop()
         run.left -= 1
         if run.left < 0:
-            raise _too_many(segment, run)
+            raise _too_many(segment, event, run)
         while True:
             emitted: Emit | None = None
+            failed: BoundStep | None = None
             try:
                 if segment.run is None:
                     body = await _run_nested(segment, body, event, run)
@@ -98,65 +112,73 @@ async def walk(program: Program, stack: list[Token], run: Run, answers: Answers)
                     if segment.events:
                         event = result
                         body = event.body
-                    elif segment.emits and isinstance(result, Emit):
-                        emitted = result
+                    elif segment.emits and type(result) not in PLAIN_TYPES:
+                        emitted, body = _emitted(segment.steps[-1], result, body)
                     else:
                         body = result
+                failed = segment.steps[-1]  # from here on only what it sends on can fail
+                if emitted is None:
+                    if segment.rank is not None:
+                        # the steps that follow an answer must not change it
+                        answers.offer(segment.rank, event._order, branch_copy(body) if segment.next else body)
+                    if len(segment.next) == 1:
+                        segment = segment.next[0]
+                        continue
+                    if not segment.next:
+                        break
+                tokens = (
+                    fan_out(program, segment.next, body, event, failed.path)
+                    if emitted is None
+                    else emitted_tokens(program, segment, emitted, event, answers)
+                )
             except Answered as ended:
-                answers.offer(RANK_CATCH, event._order, ended.value)
+                answers.offer(RANK_ENDED, event._order, ended.value)
                 break
             except Exception as exc:
-                segment, body, event = _recover(program, segment, exc, body, event, run)
+                token = _recover(program, segment, failed, exc, (segment, body, event), run, caught)
+                if token[0] is program.catch:
+                    await walk(program, [token], run, answers, True)
+                    break
+                segment, body, event = token
                 continue
-            if emitted is None and len(segment.next) == 1:
-                segment = segment.next[0]
-                continue
-            if emitted is None and not segment.next:
-                if segment.rank is not None:
-                    answers.offer(segment.rank, event._order, body)
-                break
-            tokens = (
-                fan_out(program, segment.next, body, event, segment.steps[-1].path, ordered=segment.parts)
-                if emitted is None
-                else emitted_tokens(program, segment, emitted, event, answers)
-            )
             if segment.parts and run.gather is not None and len(tokens) > 1:
-                await spread(program, tokens, True, run, answers)
+                await spread(program, tokens, True, run, answers, caught)
             else:
                 stack.extend(reversed(tokens))
             break
 
 
-async def spread(program: Program, tokens: list[Token], parts: bool, run: Run, answers: Answers) -> None:
+async def spread(
+    program: Program, tokens: list[Token], parts: bool, run: Run, answers: Answers, caught: bool = False
+) -> None:
     """Run branches side by side where the driver can, else one after the other."""
     if not parts or run.gather is None:
-        await walk(program, tokens[::-1], run, answers)
+        await walk(program, tokens[::-1], run, answers, caught)
         return
-    results = await run.gather([walk(program, [token], run, answers) for token in tokens])
+    results = await run.gather([walk(program, [token], run, answers, caught) for token in tokens])
     for result in results:
         # every branch has ended by now; the first failure in declared order is the request's
         if isinstance(result, BaseException):
             raise result
 
 
-def fan_out(
-    program: Program, targets: tuple[Segment, ...], body: Any, event: Event, source: str, ordered: bool
-) -> list[Token]:
-    """Return a token for each target: the first keeps the body, the others get copies of their own."""
-    own_events = program.events or ordered
-    tokens: list[Token] = []
+def fan_out(program: Program, targets: tuple[Segment, ...], body: Any, event: Event, source: str) -> list[Token]:
+    """Return a token for each target: the first keeps the body, the others get copies of their own.
+
+    ``source`` is the step whose followers they are; empty at the start of a flow.
+    """
     try:
-        copies = [body, *(branch_copy(body) for _ in targets[1:])]
+        copies = branch_copies(body, len(targets))
     except TypeError as exc:
-        raise StepError(f"step {source!r}: {exc}" if source else str(exc), step=source) from exc
-    if program.events:
-        _ = event.id  # one identity for all branches
+        raise uncopyable(exc, source or targets[0].steps[0].path) from exc
+    if not program.events and not program.ordered:
+        return [(target, copy, event) for target, copy in zip(targets, copies, strict=True)]
+    _ = event.id  # one identity for all branches
+    tokens: list[Token] = []
     for index, (target, copy) in enumerate(zip(targets, copies, strict=True)):
-        branch = event
-        if own_events:
-            branch = event.fork(copy)
-            if ordered:
-                branch._order = (*event._order, index)
+        branch = event.fork(copy)
+        if program.ordered:
+            branch._order = (*event._order, index)
         tokens.append((target, copy, branch))
     return tokens
 
@@ -165,26 +187,40 @@ def emitted_tokens(program: Program, segment: Segment, emitted: Emit, event: Eve
     """Return the tokens that an Emit gives rise to; at the end of a flow its items answer."""
     targets = segment.next
     if emitted.outlets is not None and targets:
-        followers = segment.followers()
+        followers = segment.followers
         names = check_outlets(emitted.outlets, followers, segment.steps[-1].path) or ()
         targets = tuple(followers[name] for name in names)
     tokens: list[Token] = []
     many = len(emitted.items) > 1
+    order = event._order
     for index, item in enumerate(emitted.items):
         if isinstance(item, Event):
             branch, body = item, item.body
+            branch._trace, branch._order = event._trace, order
         else:
             branch, body = (event.fork(item) if many or program.events else event), item
-        if many:
-            branch._order = (*event._order, index)
-        if not segment.next:
-            if segment.rank is not None:
-                answers.offer(segment.rank, branch._order, body)
-        elif len(targets) == 1:
+        if many and program.ordered:
+            branch._order = (*order, index)
+        if segment.rank is not None:
+            answers.offer(segment.rank, branch._order, branch_copy(body) if segment.next else body)
+        if len(targets) == 1:
             tokens.append((targets[0], body, branch))
         elif targets:
-            tokens += fan_out(program, targets, body, branch, segment.steps[-1].path, ordered=segment.parts)
+            tokens += fan_out(program, targets, body, branch, segment.steps[-1].path)
     return tokens
+
+
+def _emitted(step: BoundStep, result: Any, body: Any) -> tuple[Emit | None, Any]:
+    """Return what a step sends on, or else the body that goes on."""
+    if isinstance(result, Emit):
+        return result, body
+    if isinstance(result, Event):
+        if result.terminated:
+            raise Answered(result.body)
+        return Emit((result,)), body
+    if step.wants_event and is_response(result):
+        raise Answered(result)
+    return None, result
 
 
 async def _run_nested(segment: Segment, body: Any, event: Event, run: Run) -> Any:
@@ -193,26 +229,35 @@ async def _run_nested(segment: Segment, body: Any, event: Event, run: Run) -> An
     inner = event.fork(body)
     entry = None if run.trace is None else run.trace.enter(step, body, None)
     try:
-        result = await run_program(sub, body, inner, run)
+        answers = await _answers(sub, body, inner, run)
     except Exception as exc:
         if entry is not None:
             run.trace.fail(entry, exc)
         raise
+    result = _answer(sub, inner, answers)
     if entry is not None:
         run.trace.leave(entry, result)
+    if answers.rank == RANK_ENDED:
+        raise Answered(result)  # not for this flow alone, but for the request
     return result
 
 
-def _recover(program: Program, segment: Segment, exc: Exception, body: Any, event: Event, run: Run) -> Token:
-    """Return the token of the error handler that takes over, or raise the error that names the step."""
-    step, body, event = _failed(segment, exc, body, event, run)
+def _recover(
+    program: Program, segment: Segment, step: BoundStep | None, exc: Exception, token: Token, run: Run, caught: bool
+) -> Token:
+    """Return the token of the error handler that takes over, or raise the error that names the step.
+
+    ``step`` is the one that failed, where that is known, and ``token`` what was sent to it.
+    """
+    _, body, event = token
+    if step is None:
+        step, body, event = _failed(segment, exc, body, event, run)
     error = named(exc, step.path)
     handler = program.handlers.get(step.path)
-    in_catch = program.catch is not None and step.path == program.catch.steps[0].path
-    if handler is None and not in_catch:
+    if handler is None and not caught:
         handler = program.catch
-    text = message_of(exc)
-    if run.context is not None and not (isinstance(exc, StepError) and exc is error and segment.sub is not None):
+    # what failed in a nested flow has been written down there
+    if run.context is not None and not (error is exc and segment.sub is not None and step is segment.steps[0]):
         run.context.push_error(event, error.message, source=error.step or step.path)
     if handler is None:
         if error is exc:
@@ -220,7 +265,7 @@ def _recover(program: Program, segment: Segment, exc: Exception, body: Any, even
         raise error from exc
     # what awaits the handler's event must not be seen by other holders of this one
     new = event.fork(body)
-    new.error = {**(event.error or {}), step.name: text}
+    new.error = {**(event.error or {}), step.name: message_of(exc)}
     new.origin_state = error.step or step.path
     return handler, body, new
 
@@ -239,10 +284,13 @@ def _failed(segment: Segment, exc: Exception, body: Any, event: Event, run: Run)
     return step, seen.get("b", body), seen.get("ev", event)
 
 
-def _too_many(segment: Segment, run: Run) -> StepError:
+def _too_many(segment: Segment, event: Event, run: Run) -> StepError:
     path = segment.steps[0].path
-    return StepError(
+    error = StepError(
         f"step {path!r}: one request gave rise to more than {run.most:,} events; does a ladder of branches multiply "
         f"them? Merge joins branches. The server's parameter 'max_events' allows more.",
         step=path,
     )
+    if run.context is not None:
+        run.context.push_error(event, error.message, source=path)
+    return error

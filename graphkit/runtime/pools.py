@@ -38,8 +38,9 @@ class RoutePools:
         """
         kind = str(getattr(executor_type, "value", executor_type))
         if kind not in KINDS:
-            raise GraphError(f"the executor {kind!r} is not known{nearest(kind, KINDS)}; there is "
-                             f"'array', 'thread' and 'process'")
+            raise GraphError(
+                f"the executor {kind!r} is not known{nearest(kind, KINDS)}; there is 'array', 'thread' and 'process'"
+            )
         forks = {key: event.fork(branch_copy(event.body)) for key in routes}
         if kind == "process" and routes:
             return self._in_processes(routes, forks)

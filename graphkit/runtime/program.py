@@ -7,6 +7,7 @@ with or without recording.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from graphkit.plan.compile import FlowPlan, Plan
@@ -21,7 +22,7 @@ class Segment:
     ``parts`` is true when two or more of the followers await, so that they are worth running side by side.
     """
 
-    __slots__ = ("emits", "events", "fused", "is_async", "next", "parts", "rank", "run", "steps", "sub")
+    __slots__ = ("_followers", "emits", "events", "fused", "is_async", "next", "parts", "rank", "run", "steps", "sub")
 
     def __init__(self, steps: tuple[Any, ...], fused: Fused | None, sub: Program | None = None) -> None:
         self.steps = steps
@@ -34,16 +35,32 @@ class Segment:
         self.next: tuple[Segment, ...] = ()
         self.rank: int | None = None
         self.parts = False
+        self._followers: dict[str, Segment] | None = None
 
+    @property
     def followers(self) -> dict[str, Segment]:
-        """Return the segments that follow, by the name of their first step."""
-        return {segment.steps[0].name: segment for segment in self.next}
+        """The segments that follow, by the name of their first step."""
+        if self._followers is None:
+            self._followers = {segment.steps[0].name: segment for segment in self.next}
+        return self._followers
 
 
 class Program:
     """One flow, ready to run."""
 
-    __slots__ = ("answers", "awaits", "catch", "events", "handlers", "parts", "path", "segments", "starts", "straight")
+    __slots__ = (
+        "answers",
+        "awaits",
+        "catch",
+        "events",
+        "handlers",
+        "ordered",
+        "parts",
+        "path",
+        "segments",
+        "starts",
+        "straight",
+    )
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -55,7 +72,10 @@ class Program:
         # whether any step gets the event itself, so that branches need events of their own
         self.events = False
         self.awaits = False
+        # whether the starts are worth running side by side
         self.parts = False
+        # whether anything runs side by side, so that events must know their place in the declared order
+        self.ordered = False
         # the only segment, where there is no more to it than that
         self.straight: Segment | None = None
 
@@ -73,7 +93,7 @@ def make_program(
     everything: list[Segment] = []
     for number, line in lines.items():
         segments = [_segment(plan, chunk, steps, wait, traced) for chunk in _chunks(line.items)]
-        for before, after in zip(segments, segments[1:], strict=False):
+        for before, after in pairwise(segments):
             before.next = (after,)
         heads[number], tails[number] = segments[0], segments[-1]
         everything += segments
@@ -100,6 +120,7 @@ def _wire(program: Program, flow: FlowPlan, heads: Mapping[int, Segment], everyt
         for segment in everything:
             segment.parts = sum(id(follower) in leads for follower in segment.next) > 1
         program.parts = sum(id(start) in leads for start in program.starts) > 1
+        program.ordered = program.parts or any(segment.parts for segment in everything)
     if len(everything) == 1 and not program.handlers and program.catch is None:
         (only,) = everything
         if only.run is not None and not only.emits and only.rank is not None and program.starts == (only,):

@@ -197,7 +197,11 @@ class GraphServer:
         self.init_object(namespace)
 
     def init_states(
-        self, context: Any = None, namespace: Any = None, resource_cache: Any = None, logger: Any = None,
+        self,
+        context: Any = None,
+        namespace: Any = None,
+        resource_cache: Any = None,
+        logger: Any = None,
         is_mock: bool = False,
     ) -> None:
         """Make the context that steps get, open the streams and call the graph's initializer.
@@ -366,7 +370,7 @@ class GraphServer:
             event = self._prepared(event)
             event._trace = recorder
             result = bound.answer(event, recorder)
-            answer = result if get_body and not _is_response(result) else self._encoded(result)
+            answer = result if get_body else self._encoded(result)
         except GraphkitError as exc:
             error = self._presentable(exc)
             answer = self._error_response(error)
@@ -509,7 +513,10 @@ class GraphServer:
             "track_models": self.track_models,
             "secret_sources": self.secret_sources,
         }
-        return {"kind": self.kind, **{key: value for key, value in fields.items() if value not in (None, {}, [], False)}}
+        return {
+            "kind": self.kind,
+            **{key: value for key, value in fields.items() if value not in (None, {}, [], False)},
+        }
 
     @classmethod
     def from_dict(cls, struct: Mapping[str, Any]) -> GraphServer:
@@ -589,9 +596,7 @@ def create_graph_server(
     >>> server.test("my/infer", {"inputs": [1, 2]})["outputs"]
     [2, 4]
     """
-    server = GraphServer(
-        graph if graph is not None else RouterStep(), parameters, load_mode, verbose=verbose, **kwargs
-    )
+    server = GraphServer(graph if graph is not None else RouterStep(), parameters, load_mode, verbose=verbose, **kwargs)
     server.set_current_function(current_function)
     return server
 
@@ -607,9 +612,7 @@ def mock_server(
     **kwargs: Any,
 ) -> GraphServer:
     """Return a server for tests over a draft that others may hold too."""
-    server = GraphServer(
-        root, parameters, track_models=track_models or None, secret_sources=secret_sources, **kwargs
-    )
+    server = GraphServer(root, parameters, track_models=track_models or None, secret_sources=secret_sources, **kwargs)
     server.set_current_function(current_function)
     server._is_mock = True
     server._namespace = as_namespace(namespace) if namespace is not None else caller_namespace()

@@ -44,8 +44,9 @@ def new_root(topology: Any, class_name: Any, engine: str | None, class_args: Map
     """Return a new, empty root."""
     kinds = ("router", "flow")
     if topology not in kinds:
-        raise GraphError(f"the topology {topology!r} is not known{nearest(str(topology), kinds)}; there is 'router' and "
-                         f"'flow'")
+        raise GraphError(
+            f"the topology {topology!r} is not known{nearest(str(topology), kinds)}; there is 'router' and 'flow'"
+        )
     if topology == "flow":
         if class_name is not None or class_args:
             raise GraphError("a flow has no class: class_name and its arguments belong to topology 'router'")
@@ -75,8 +76,10 @@ def find_router(root: Any, wanted: Any) -> Any:
             raise GraphError(f"there is no router {wanted!r}{nearest(wanted, routers)}; there is {choices(routers)}")
         return routers[wanted]
     if len(routers) != 1:
-        found = f"several routers ({choices(routers)}): name one with router_step=..." if routers else (
-            "no router: add one with graph.to('*', name='models')"
+        found = (
+            f"several routers ({choices(routers)}): name one with router_step=..."
+            if routers
+            else ("no router: add one with graph.to('*', name='models')")
         )
         raise GraphError(f"the flow has {found}")
     return next(iter(routers.values()))

@@ -71,8 +71,10 @@ def _checked(source: Any) -> tuple[str, Any]:
         raise GraphError('a secret source is written as {"kind": ..., "source": ...}')
     kind, where = source["kind"], source["source"]
     if kind not in KINDS:
-        raise GraphError(f"the secret source kind {kind!r} is not known{nearest(str(kind), KINDS)}; there is 'inline', "
-                         f"'env', 'file' and 'dotenv'")
+        raise GraphError(
+            f"the secret source kind {kind!r} is not known{nearest(str(kind), KINDS)}; there is 'inline', "
+            f"'env', 'file' and 'dotenv'"
+        )
     if kind == "inline":
         if isinstance(where, Mapping):
             return kind, {str(key): None if value is None else str(value) for key, value in where.items()}

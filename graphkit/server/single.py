@@ -40,9 +40,7 @@ class Alone:
         return _run(self.graph, self.path, event, args, kwargs)
 
 
-def init_step(
-    step: Any, context: Any, namespace: Any, mode: str, reset: bool, extra: Mapping[str, Any]
-) -> None:
+def init_step(step: Any, context: Any, namespace: Any, mode: str, reset: bool, extra: Mapping[str, Any]) -> None:
     """Bind a step on its own; raises GraphError with everything that is wrong with it."""
     old = step._bound
     if isinstance(old, Alone) and not reset and not extra and old.revision == step._revision:
