@@ -20,6 +20,7 @@ from graphkit.core.errors import (
     StreamError,
 )
 from graphkit.core.event import Event, MockEvent, Response
+from graphkit.core.ids import Ids
 from graphkit.core.protocols import seam
 from graphkit.runtime.records import RunRecord
 from graphkit.server.graph_server import GraphServer, create_graph_server, mock_server
@@ -41,6 +42,7 @@ seam.mock_server = mock_server
 seam.run_step = run_step
 seam.init_step = init_step
 seam.open_stream = Opener().open
+seam.new_id = Ids().take
 
 #: Opens a stream by its URL: ``open_stream("memory://jobs")``, ``open_stream("file:///data/events.db")``.
 open_stream = seam.open_stream

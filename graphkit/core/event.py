@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from typing import Any
+
+from graphkit.core.protocols import seam
 
 
 class Trigger:
@@ -101,7 +102,7 @@ class Event:
     def id(self) -> str:
         """Identity of the event; generated when first read."""
         if self._id is None:
-            self._id = os.urandom(16).hex()
+            self._id = seam.new_id()
         return self._id
 
     @id.setter

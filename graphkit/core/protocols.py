@@ -103,6 +103,8 @@ class Seam:
         self.display: Callable[..., Mapping[str, Any]] | None = None
         #: ``open_stream(url, **options) -> Stream``
         self.open_stream: Callable[..., Any] = _unwired
+        #: ``new_id() -> str``: an identity for an event
+        self.new_id: Callable[[], str] = _unwired
 
 
 def _unwired(*args: Any, **kwargs: Any) -> Any:

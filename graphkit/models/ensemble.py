@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from graphkit.core.awaiting import then
+from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
+from graphkit.core.copying import copies
 from graphkit.core.errors import BadRequest, GraphError, GraphkitError, StepError, choices, nearest
 from graphkit.models.addresses import Address
 from graphkit.models.parallel import ExecutorType, ParallelRun
@@ -236,6 +237,50 @@ class VotingEnsemble(ParallelRun):
         if request is not None:
             event.body = request
 
+    def _ask_all(self, event: Any, operation: str) -> Any:
+        body = event.body
+        models = None
+        if operation in ("infer", "predict") and type(body) is dict and type(body.get("inputs")) is list:
+            models = self._plain_models() if event._trace is None else None
+        return super()._ask_all(event, operation) if models is None else self._predictions(models, event)
+
+    def _plain_models(self) -> list[V2ModelServer] | None:
+        """Return the models where asking each is no more than calling its ``predict``, one by one; else ``None``."""
+        if self.executor_type is not ExecutorType.ARRAY:
+            return None
+        models = []
+        for route in self.routes.values():
+            model = getattr(route, "async_object", None)
+            if not isinstance(model, V2ModelServer) or not model.only_predicts:
+                return None
+            models.append(model)
+        return models
+
+    def _predictions(self, models: list[V2ModelServer], event: Any) -> Any:
+        """Ask plain models directly, each with a request of its own: the answers around their outputs are not needed."""
+        answers: dict[str, Any] = {}
+        waiting = False
+        requests = copies(event.body, len(models))
+        for (key, route), model, request in zip(self.routes.items(), models, requests, strict=True):
+            try:
+                outputs = model.predict(request)
+                waiting = waiting or (type(outputs) not in PLAIN_TYPES and is_awaitable(outputs))
+                answers[key] = {"outputs": outputs}
+            except Exception as exc:  # the vote decides what a failed model means
+                answers[key] = _failure_of(route, exc)
+        return self._outputs_later(answers) if waiting else answers
+
+    async def _outputs_later(self, answers: dict[str, Any]) -> dict[str, Any]:
+        arrived = {}
+        for key, answer in answers.items():
+            try:
+                if isinstance(answer, dict) and is_awaitable(answer["outputs"]):
+                    answer = {"outputs": await answer["outputs"]}
+            except Exception as exc:  # as above
+                answer = _failure_of(self.routes[key], exc)
+            arrived[key] = answer
+        return arrived
+
     def _voted(self, call: _Call, answers: Mapping[str, Any]) -> Any:
         event, operation, log, started_ns, _ = call
         try:
@@ -275,7 +320,7 @@ class VotingEnsemble(ParallelRun):
     def _column(self, key: str, answer: Any) -> list[Any]:
         if isinstance(answer, BaseException):
             raise self._failed(key, answer)
-        outputs = answer.body
+        outputs = answer if type(answer) is dict else answer.body
         if isinstance(outputs, dict):
             if "outputs" not in outputs:
                 raise StepError(f"{self._model(key)} answered without 'outputs', there is {choices(outputs)}")
@@ -338,3 +383,9 @@ def _vote_type(value: VoteType | str | None, name: str) -> str | None:
         raise GraphError(
             f"ensemble {name!r}: vote_type is {choices(known)}, found {value!r}{nearest(str(value), known)}"
         ) from None
+
+
+def _failure_of(route: Any, exc: Exception) -> Exception:
+    """Return a route's exception as the route itself would raise it, naming its step."""
+    name = getattr(route, "failure", None)
+    return exc if name is None else name(exc)  # type: ignore[no-any-return]

@@ -90,6 +90,9 @@ class V2ModelServer(Component):
         self._validates = cls.validate is not V2ModelServer.validate
         self._finishes = cls.postprocess is not V2ModelServer.postprocess
         self._explains = cls.explain is not V2ModelServer.explain
+        self._direct = not (
+            self._prepares or self._validates or self._finishes or self._select or self._put or self.version
+        ) and (self.protocol == "v2")
 
     # ---- loading --------------------------------------------------------------------------------------------
 
@@ -196,13 +199,42 @@ class V2ModelServer(Component):
 
     def do_event(self, event: Any) -> Any:
         """Answer one event, whose path is the operation; the answer, or an awaitable of it, is the event itself."""
-        body = event.body if self._select is None else self._selected(event)
         operation = event.path
-        if operation not in _BY_ROW:
+        body = event.body
+        if operation in _BY_ROW:
+            if self._direct and self.ready and self._log is None and type(body) is dict:
+                if type(body.get("inputs")) is list:
+                    return self._predict_only(event, body)
+            if self._select is not None:
+                body = self._selected(event)
+        else:
+            if self._select is not None:
+                body = self._selected(event)
             operation = self._operation(event, body)
         if operation in _BY_ROW or operation in _BY_NAME or (operation == "explain" and self._explains):
             return self._infer(event, operation, body)
         return self._about(event, operation, body)
+
+    @property
+    def only_predicts(self) -> bool:
+        """Whether a valid request needs nothing of this model but ``predict``: no hook, no tracking, and it is ready."""
+        return self._direct and self.ready and self._log is None and type(self).do_event is V2ModelServer.do_event
+
+    def _predict_only(self, event: Any, body: dict[str, Any]) -> Any:
+        """Answer a valid request of a model that overrides no hook and is not tracked: the common case, unrolled."""
+        request_id = body.get("id")
+        stamp = self._stamps.now()
+        outputs = self.predict(body.copy())
+        if type(outputs) not in PLAIN_TYPES and is_awaitable(outputs):
+            call = (event, "infer", event.id if request_id is None else request_id, stamp, None, 0)
+            return then(outputs, partial(self._go_on, call, 3, body))
+        event.body = {
+            "id": event.id if request_id is None else request_id,
+            "model_name": self.name,
+            "outputs": outputs,
+            "timestamp": stamp,
+        }
+        return event
 
     def _operation(self, event: Any, body: Any) -> str:
         """Return the URL's operation, else the body's, else ``infer`` (on GET none, which asks about the model)."""

@@ -124,6 +124,13 @@ class BoundStep:
             trace.leave(entry, done.body)
         return done
 
+    def failure(self, exc: Exception) -> Exception:
+        """Return an exception of this step's object as a run of the step would raise it."""
+        error = named(exc, self.path)
+        if error is not exc:
+            error.__cause__ = exc
+        return error
+
     def _invoke(self, event: Any, args: Any, kwargs: Any) -> Any:
         if self.wants_event:
             return self.call(event, *args, **kwargs)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from graphkit.core.awaiting import is_awaitable
-from graphkit.core.copying import branch_copy
+from graphkit.core.copying import copies
 from graphkit.core.errors import GraphError, nearest
+from graphkit.core.event import Event
 from graphkit.runtime.recipes import run_recipe, write_recipe
 
 KINDS = ("array", "thread", "process")
@@ -41,7 +42,9 @@ class RoutePools:
             raise GraphError(
                 f"the executor {kind!r} is not known{nearest(kind, KINDS)}; there is 'array', 'thread' and 'process'"
             )
-        forks = {key: event.fork(branch_copy(event.body)) for key in routes}
+        _ = event.id  # one identity for all
+        bodies = copies(event.body, len(routes))
+        forks = {key: event.fork(body) for key, body in zip(routes, bodies, strict=True)}
         if kind == "process" and routes:
             return self._in_processes(routes, forks)
         if kind == "thread" and len(routes) > 1:
@@ -51,7 +54,7 @@ class RoutePools:
         else:
             results = {key: _run(route, forks[key]) for key, route in routes.items()}
         for result in results.values():
-            if is_awaitable(result):
+            if type(result) is not Event and is_awaitable(result):
                 return _gathered(results)
         return results
 
