@@ -57,6 +57,9 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             # before the answer goes out, so that the next request finds this one gone
             self.server.leave()
+        if self.path == "/break":
+            self.close_connection = True
+            return
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))

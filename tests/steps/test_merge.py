@@ -178,6 +178,16 @@ def test_the_join_key_can_be_overridden():
     assert [step.do_event(Event(i)) for i in (1, 2, 3)][-1] == [1, 3]
 
 
+def test_an_overridden_join_key_may_ask_its_base():
+    class ById(Collect):
+        def get_join_key(self, event):
+            return super().get_join_key(event), event.path
+
+    step = ById(expected_num_events=2)
+    step.do_event(part(1))
+    assert step.do_event(part(2)) == [1, 2]
+
+
 def test_a_missing_key_is_a_bad_request():
     with pytest.raises(BadRequest, match=r"'doc\.id'"):
         Merge(key_path="doc.id", expected_num_events=2).do_event(part({"doc": {}}))

@@ -235,6 +235,17 @@ def test_a_service_that_is_too_slow_is_an_error_and_not_asked_again(service, rem
     assert len(service.seen) == 1
 
 
+def test_a_connection_that_breaks_is_an_error_and_not_asked_again(service, remote):
+    with pytest.raises(StepError, match=r"/break: RemoteProtocolError: "):
+        ask(remote(f"{service.url}/break"), 1)
+    assert len(service.seen) == 1
+
+
+def test_a_url_that_is_none_is_an_error(remote):
+    with pytest.raises(StepError, match="InvalidURL"):
+        ask(remote("http://host:port/"), 1)
+
+
 # ---- how it lives
 
 

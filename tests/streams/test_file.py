@@ -106,6 +106,42 @@ def test_a_file_that_others_write_for_too_long_is_a_stream_error(open_file, tmp_
     assert stream.read() == [2]
 
 
+@pytest.fixture
+def locked_by_another(tmp_path):
+    """A new database, not in WAL mode yet, that another connection holds for itself."""
+    other = sqlite3.connect(tmp_path / "events.db", isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE theirs (x)")
+    other.execute("BEGIN EXCLUSIVE")
+    yield other
+    other.close()
+
+
+def test_opening_waits_for_another_process_that_is_opening(open_file, locked_by_another):
+    timer = threading.Timer(0.1, locked_by_another.execute, ["COMMIT"])
+    timer.start()
+    open_file().push(1)
+    timer.join()
+
+
+def test_opening_waits_no_longer_than_the_busy_timeout(open_file, locked_by_another):
+    with pytest.raises(StreamError, match="database is locked"):
+        open_file(busy_timeout_s=0.05)
+
+
+def test_a_place_without_a_write_ahead_log_is_refused(tmp_path, monkeypatch):
+    # SQLite keeps a database in memory out of WAL mode, as it does on some network disks
+    connect = sqlite3.connect
+    monkeypatch.setattr("graphkit.streams.file.sqlite3.connect", lambda path, **kwargs: connect(":memory:", **kwargs))
+    with pytest.raises(StreamError, match=r"allows no write-ahead log \(SQLite stays in mode 'memory'\)"):
+        FileStream(f"file://{tmp_path}/events.db")
+
+
+def test_an_sqlite_without_returning_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("graphkit.streams.file.sqlite3.sqlite_version_info", (3, 34, 1))
+    with pytest.raises(StreamError, match=r"need SQLite 3\.35 or later"):
+        FileStream(f"file://{tmp_path}/events.db")
+
+
 def test_a_removed_file_is_made_again_instead_of_writing_into_nothing(open_file, tmp_path):
     stream = open_file()
     stream.push(1)
