@@ -158,11 +158,11 @@ class _Drawing:
         for path in paths:
             groups.setdefault(self.nodes[path].function, []).append(path)
         parts: list[str | Node] = []
-        for function, members in groups.items():
+        for function, steps in groups.items():
             own = function != holder.function
             if own:
-                parts.append(self._function_box(function, holder, members[0]))
-            parts += (self._leaf_or_node(self.nodes[path]) for path in members)
+                parts.append(self._function_box(function, holder, steps[0]))
+            parts += (self._leaf_or_node(self.nodes[path]) for path in steps)
             if own:
                 parts.append("\t}\n")
         return parts
@@ -264,8 +264,8 @@ class _Drawing:
         box = self._box_of(path) if self.nodes[path].kind is Kind.FLOW else ""
         while path in self.children and self.nodes[path].kind is not Kind.ROUTER:
             inside = self.children[path]
-            open_ = (inner for inner in inside if inner not in self.entered and self.nodes[inner].kind is not Kind.ERROR)
-            path = next(open_, inside[0])
+            starts = (p for p in inside if p not in self.entered and self.nodes[p].kind is not Kind.ERROR)
+            path = next(starts, inside[0])
         return self.ids[path], box
 
     def exit(self, path: str) -> tuple[str, str]:

@@ -73,13 +73,15 @@ def test_a_broken_dot_on_the_path_is_passed_over(
     assert render(DOT).startswith(b"<?xml")
     program(tmp_path, "dot", "exit 0")
     assert render(DOT).startswith(b"<?xml")
+    (tmp_path / "dot").write_bytes(b"\x7fELF of another machine")
+    assert render(DOT).startswith(b"<?xml")
 
 
 def test_a_setting_that_fails_is_not_passed_over(
     embedded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(SETTING, str(program(tmp_path, "mine", "echo 'no layout' >&2; exit 3")))
-    with pytest.raises(GraphkitError, match="could not be drawn as svg.*mine: no layout"):
+    with pytest.raises(GraphkitError, match=r"could not be drawn as svg.*mine: no layout"):
         render(DOT)
 
 
