@@ -6,6 +6,7 @@ Makes a virtual environment in the user's cache folder on the first run, and use
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 import environment
@@ -15,23 +16,28 @@ TUTORIAL = "notebooks/01_quickstart.ipynb"
 
 def main() -> int:
     """Install graphkit with what the tutorials need, and start JupyterLab on one of them."""
-    parser = argparse.ArgumentParser(description="Open the graphkit tutorial in JupyterLab.")
+    parser = argparse.ArgumentParser(
+        description="Open the graphkit tutorial in JupyterLab.", epilog="Other options are handed to JupyterLab."
+    )
     parser.add_argument("notebook", nargs="?", default=TUTORIAL, help=f"what to open (default: {TUTORIAL})")
     parser.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
     parser.add_argument("--port", type=int, help="port of JupyterLab (default: 8888, or the next free one)")
     parser.add_argument("--setup-only", action="store_true", help="install, and stop there")
-    options = parser.parse_args()
+    options, for_lab = parser.parse_known_args()
     if not (environment.CHECKOUT / options.notebook).exists():
         parser.error(f"{options.notebook} is not in {environment.CHECKOUT}")
 
     python = environment.ready("notebook,examples")
     if options.setup_only:
         return 0
-    lab = ["-m", "jupyterlab", options.notebook]
+    lab = ["-m", "jupyterlab", options.notebook, *for_lab]
     if options.no_browser:
         lab.append("--no-browser")
     if options.port:
         lab.append(f"--port={options.port}")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        # In a container the user is root as a rule, and JupyterLab would refuse. It listens on this machine only.
+        lab.append("--allow-root")
     return environment.run(python, *lab)
 
 
