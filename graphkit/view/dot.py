@@ -3,6 +3,9 @@
 Nodes are named ``n0``, ``n1``, ... by their place in the graph, and the steps' names stand in labels: a name may then
 hold any character, also ``:``, which DOT would read as a port. Every node, box and edge carries an ``id`` made of paths
 and a ``class``, by which a page finds them in the SVG.
+
+DOT has no edges between boxes. An edge of a nested flow, or out of a router with its routes, is written between nodes
+inside them, and ``ltail`` or ``lhead`` names the box that is meant, at whose border it is cut.
 """
 
 from __future__ import annotations
