@@ -17,15 +17,16 @@ OLDEST_PYTHON = (3, 10)
 def ready(extras: str) -> Path:
     """Return the Python of an environment that holds this checkout with ``extras``; make it if it is not there.
 
-    It lies in the user's cache folder under a name that changes with ``pyproject.toml`` and the Python version, so
-    that a second start takes seconds, and changed dependencies get an environment of their own.
+    It lies in the user's cache folder under a name that changes with the dependencies and the Python version, so that
+    a second start takes seconds, and changed dependencies get an environment of their own.
     """
     if sys.version_info < OLDEST_PYTHON:
         sys.exit(
             f"graphkit needs Python {'.'.join(map(str, OLDEST_PYTHON))} or newer; this is {sys.version.split()[0]}"
         )
-    project = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
-    folder = _folder("graphkit", sys.executable, [extras, project])
+    # Python 3.10 cannot parse TOML; what comes before the first tool's settings describes the package.
+    package, _, _ = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8").partition("\n[tool.")
+    folder = _folder("graphkit", sys.executable, [extras, package])
     pointer = folder / "checkout"
     if not _complete(folder):
         _fill(folder, sys.executable, ["-e", f"{CHECKOUT}[{extras}]"])
