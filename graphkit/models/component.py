@@ -71,7 +71,8 @@ class Component(Described):
         """Return the log of requests, or ``None`` where tracking is off."""
         log = self._log
         if log is _NOT_YET:
-            if self._is_tracked():
+            stream = getattr(self.context, "stream", None)
+            if stream is not None and stream.enabled:
                 from graphkit.models.tracking import ModelLog
 
                 log = ModelLog(self, self.context)
@@ -91,12 +92,7 @@ class Component(Described):
         """Start over with the context's stream of now; settings that are wrong raise here, not with a request."""
         self.flush_tracking()
         self.__dict__.pop("_log", None)
-        if self._is_tracked():
-            self._open_log()
-
-    def _is_tracked(self) -> bool:
-        stream = getattr(self.context, "stream", None)
-        return stream is not None and bool(stream.enabled)
+        self._open_log()
 
     def _debug(self, message: str) -> None:
         if self.context is not None:

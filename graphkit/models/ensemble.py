@@ -253,11 +253,13 @@ class VotingEnsemble(ParallelRun):
             model = getattr(route, "async_object", None)
             if not isinstance(model, V2ModelServer) or not model.only_predicts:
                 return None
+            if getattr(route, "call", model.do_event) != model.do_event:
+                return None  # the route's handler is another method
             models.append(model)
         return models
 
     def _predictions(self, models: list[V2ModelServer], event: Any) -> Any:
-        """Ask plain models directly, each with a request of its own: the answers around their outputs are not needed."""
+        """Ask plain models directly, each with a request of its own: what else their answers hold is not needed."""
         answers: dict[str, Any] = {}
         waiting = False
         requests = copies(event.body, len(models))
@@ -388,4 +390,5 @@ def _vote_type(value: VoteType | str | None, name: str) -> str | None:
 def _failure_of(route: Any, exc: Exception) -> Exception:
     """Return a route's exception as the route itself would raise it, naming its step."""
     name = getattr(route, "failure", None)
-    return exc if name is None else name(exc)  # type: ignore[no-any-return]
+    failure: Exception = exc if name is None else name(exc)
+    return failure

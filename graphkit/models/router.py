@@ -250,7 +250,7 @@ class ModelRouter(BaseModelRouter):
         except BaseException:
             event.path = path
             raise
-        if type(answered) is Event:
+        if isinstance(answered, Event):
             event.path = path
             return answered
         return self._sent_later(event, path, answered)

@@ -202,9 +202,14 @@ class V2ModelServer(Component):
         operation = event.path
         body = event.body
         if operation in _BY_ROW:
-            if self._direct and self.ready and self._log is None and type(body) is dict:
-                if type(body.get("inputs")) is list:
-                    return self._predict_only(event, body)
+            if (
+                self._direct
+                and self.ready
+                and self._log is None
+                and type(body) is dict
+                and type(body.get("inputs")) is list
+            ):
+                return self._predict_only(event, body)
             if self._select is not None:
                 body = self._selected(event)
         else:
@@ -217,7 +222,7 @@ class V2ModelServer(Component):
 
     @property
     def only_predicts(self) -> bool:
-        """Whether a valid request needs nothing of this model but ``predict``: no hook, no tracking, and it is ready."""
+        """Whether a valid request needs nothing of this model but ``predict``: it has no hook, no log, and is ready."""
         return self._direct and self.ready and self._log is None and type(self).do_event is V2ModelServer.do_event
 
     def _predict_only(self, event: Any, body: dict[str, Any]) -> Any:
@@ -276,6 +281,8 @@ class V2ModelServer(Component):
             request = self.preprocess(request, operation)
             if type(request) is not dict and is_awaitable(request):
                 return then(request, partial(self._go_on, call, 1))
+        if request is None and self._prepares and stage < 2:
+            self._check_given_back(event, "preprocess")
         if stage < 2 and (self._validates or type(request) is not dict or type(request.get("inputs")) is not list):
             try:
                 request = self.validate(request, operation)
@@ -285,6 +292,8 @@ class V2ModelServer(Component):
                 raise self._refusal(exc) from exc
             if type(request) is not dict and is_awaitable(request):
                 return then(self._validated_later(request), partial(self._go_on, call, 2))
+        if request is None and self._validates and stage < 3:
+            self._check_given_back(event, "validate")
         if stage < 3:
             try:
                 result = self.explain(request) if operation == "explain" else self.predict(request)
@@ -305,6 +314,11 @@ class V2ModelServer(Component):
             self._track(call, request, result)
         original, event.body = event.body, result
         return event if self._put is None else self._placed(original, event)
+
+    def _check_given_back(self, event: Any, hook: str) -> None:
+        """Refuse a request that a hook has lost; a body that was nothing from the start is the caller's fault."""
+        if event.body is not None:
+            raise StepError(f"model {self.name!r}: {hook} returned nothing, it must return the request")
 
     async def _validated_later(self, request: Any) -> Any:
         try:
