@@ -125,6 +125,7 @@ class Merge(LibraryStep):
         if join is None:
             return NOTHING
         join.sort(key=_IN_ORDER)
+        event._order = join[-1]._order  # what goes on stands where the last branch does, whichever came last
         result = self.merge(join if self._full_event else [part.body for part in join])
         return result if type(result) in PLAIN_TYPES else then(result, _emitted)
 
