@@ -17,6 +17,7 @@ from graphkit.core.errors import (
     ModelNotReady,
     SpecError,
     StepError,
+    StoreError,
     StreamError,
 )
 from graphkit.core.event import Event, MockEvent, Response
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from graphkit.models.parallel import ParallelRun
     from graphkit.models.router import ModelRouter
     from graphkit.models.store import DataItem
+    from graphkit.models.tracking import tracking_frame
     from graphkit.models.v2 import V2ModelServer
     from graphkit.steps.merge import Merge
 
@@ -55,6 +57,7 @@ _LATER = {
     "ParallelRun": "graphkit.models.parallel",
     "V2ModelServer": "graphkit.models.v2",
     "VotingEnsemble": "graphkit.models.ensemble",
+    "tracking_frame": "graphkit.models.tracking",
 }
 
 
@@ -92,6 +95,7 @@ __all__ = [
     "RunRecord",
     "SpecError",
     "StepError",
+    "StoreError",
     "StreamError",
     "TaskStep",
     "V2ModelServer",
@@ -100,4 +104,5 @@ __all__ = [
     "new_flow",
     "new_router",
     "open_stream",
+    "tracking_frame",
 ]

@@ -106,6 +106,11 @@ def attach_object(step: BoundStep, cls: type, instance: Any, extra: Mapping[str,
             f"the class {cls.__name__!r} cannot be called with an event: it has neither do_event(event) nor do(body), "
             f"and no handler= names a method"
         )
+    if step.emits and step.put is not None:
+        raise GraphError(
+            f"result_path cannot be used with {cls.__name__!r}, whose results are events of their own; give it to the "
+            f"step before or after"
+        )
     if callable(getattr(instance, "select_outlets", None)) and not step.emits:
         _select_outlets(step, instance.select_outlets)
 

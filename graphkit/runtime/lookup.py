@@ -80,9 +80,9 @@ class Lookup:
             return ABSENT
         if is_expression(text):
             try:
-                return compile_expression(text, self.namespace, f"step {path!r}")
+                return compile_expression(text, self.namespace, field)
             except GraphError as exc:
-                self.problems.append(exc.message)
+                self.problem(path, exc.message)
                 return ABSENT
         value = self.name(path, text, field)
         if value is not ABSENT and not callable(value):

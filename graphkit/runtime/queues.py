@@ -34,7 +34,12 @@ def attach_queue(step: BoundStep, followers: Sequence[str], in_memory: bool) -> 
         options["shards"] = record.shards
     if record.retention_in_hours is not None:
         options["retention_in_hours"] = record.retention_in_hours
-    stream = seam.open_stream(record.path or f"memory://queue-{id(step):x}", **options)
+    if record.path:
+        stream = seam.open_stream(record.path, **options)
+    else:
+        from graphkit.streams.memory import MemoryStream
+
+        stream = MemoryStream(f"memory://{step.name}", **options)
     step.object = stream
     wrapped = bool(full_event) or (full_event is None and bool(followers))
 

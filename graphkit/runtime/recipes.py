@@ -79,7 +79,7 @@ def load_route(file: str) -> BoundStep:
         if callable(getattr(instance, "post_init", None)):
             instance.post_init("sync")
     elif kind == "expression":
-        attach_function(step, compile_expression(target, {}, f"step {step.path!r}"))
+        attach_function(step, compile_expression(target, {}, "handler"))
     else:
         attach_function(step, target)
     return step

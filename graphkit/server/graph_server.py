@@ -24,6 +24,7 @@ from graphkit.server.binding import Binding
 from graphkit.server.roots import as_root, find_router, initializer_of, new_root
 from graphkit.server.secrets import SecretStore
 from graphkit.spec import codec
+from graphkit.streams.memory import MemoryStream
 
 
 class GraphServer:
@@ -267,8 +268,9 @@ class GraphServer:
         path = self.parameters.get("log_stream")
         if not path and not self.track_models:
             return StreamContext(None, self.function_uri)
-        project = (self.function_uri or "").partition("/")[0]
-        url = str(path).format(project=project) if path else f"memory://tracking-{id(self):x}"
+        if not path:
+            return StreamContext(MemoryStream("memory://tracking", drop_oldest=True), self.function_uri)
+        url = str(path).format(project=(self.function_uri or "").partition("/")[0])
         options = self.parameters.get("stream_args") or {}
         return StreamContext(seam.open_stream(url, **options), self.function_uri)
 

@@ -77,6 +77,9 @@ class MemoryStream:
         How many entries it holds at most.
     retention_in_hours
         How long entries are kept; left out, until every group has acknowledged them.
+    drop_oldest
+        Let the oldest entries go when it is full, instead of raising; they are counted in ``dropped``. For logs that
+        only the latest entries of are looked at.
     shards
         Taken for the sake of other drivers; a stream in memory is one sequence.
     clock
@@ -95,7 +98,7 @@ class MemoryStream:
     """
 
     #: Options that the opener hands over.
-    options = frozenset({"maxlen", "retention_in_hours", "shards"})
+    options = frozenset({"drop_oldest", "maxlen", "retention_in_hours", "shards"})
     #: One instance per URL: whoever opens the name again, in the same opener, means the same stream.
     shared = True
 
@@ -106,9 +109,12 @@ class MemoryStream:
         maxlen: int = 100_000,
         retention_in_hours: float | None = None,
         shards: int | None = None,
+        drop_oldest: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.url = url
+        self.dropped = 0
+        self._drop_oldest = bool(drop_oldest)
         self.maxlen = check_count("maxlen", maxlen)
         if shards is not None:
             check_count("shards", shards)
@@ -241,6 +247,9 @@ class MemoryStream:
         if missing <= 0:
             return
         done = list(itertools.islice(filter(self._is_done, self._entries), missing))
+        if self._drop_oldest and len(done) < missing and count <= self.maxlen:
+            done = list(itertools.islice(self._entries, missing))
+            self.dropped += missing
         if len(done) < missing:
             raise StreamError(
                 f"stream {self.url} is full: it holds {len(self._entries)} of {self.maxlen} entries, {count} more do "

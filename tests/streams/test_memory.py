@@ -72,3 +72,13 @@ def test_concurrent_pushes_never_exceed_maxlen():
         thread.join()
     assert len(stream) == 500
     assert len(refused) == 300
+
+
+def test_a_stream_may_let_its_oldest_entries_go_and_counts_them() -> None:
+    stream = MemoryStream("memory://log", maxlen=3, drop_oldest=True)
+    for number in range(5):
+        stream.push(number)
+    assert stream.read() == [2, 3, 4]
+    assert stream.dropped == 2
+    stream.push([5, 6])
+    assert stream.read() == [4, 5, 6]

@@ -86,7 +86,7 @@ def test_unknown_options_are_all_named_with_the_nearest(opener):
         opener.open("memory://a", max_len=5, retention=1)
     assert "no option 'max_len', did you mean 'maxlen'?" in str(caught.value)
     assert "no option 'retention', did you mean 'retention_in_hours'?" in str(caught.value)
-    assert "there is 'maxlen', 'retention_in_hours', 'shards'" in str(caught.value)
+    assert "there is 'drop_oldest', 'maxlen', 'retention_in_hours', 'shards'" in str(caught.value)
 
 
 def test_unknown_options_in_the_url_are_named(opener):
