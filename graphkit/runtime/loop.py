@@ -14,6 +14,7 @@ class LoopThread:
         self._lock = threading.Lock()
         self._loop: Any = None
         self._thread: threading.Thread | None = None
+        self._waited_for: set[Any] = set()
 
     def wait(self, awaitable: Any) -> Any:
         """Run an awaitable on the loop and block until it is done."""
@@ -23,32 +24,41 @@ class LoopThread:
         if threading.current_thread() is self._thread:
             # a step on this very loop calls back into the server: waiting here would wait for ever
             return _in_fresh_thread(coro)
-        future = asyncio.run_coroutine_threadsafe(coro, self._started())
+        with self._lock:  # so that the loop cannot be closed before it has taken the job
+            future = asyncio.run_coroutine_threadsafe(coro, self._started())
+            self._waited_for.add(future)
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
+        finally:
+            self._waited_for.discard(future)
 
     def _started(self) -> Any:
-        with self._lock:
-            if self._loop is None:
-                import asyncio
+        if self._loop is None:
+            import asyncio
 
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=_serve, args=(self._loop,), name="graphkit-loop", daemon=True)
-                self._thread.start()
-            return self._loop
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=_serve, args=(self._loop,), name="graphkit-loop", daemon=True)
+            self._thread.start()
+        return self._loop
 
     def close(self) -> None:
-        """Stop the loop; the next use starts another one."""
+        """Let what others wait for end, then stop the loop; the next use starts another one."""
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
-        if loop is not None and thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
-            if thread is not threading.current_thread():
-                thread.join()
+            waited_for = list(self._waited_for)
+        if loop is None or thread is None:
+            return
+        if thread is not threading.current_thread():
+            from concurrent.futures import wait
+
+            wait(waited_for)
+        loop.call_soon_threadsafe(loop.stop)
+        if thread is not threading.current_thread():
+            thread.join()
 
 
 def _serve(loop: Any) -> None:

@@ -1,5 +1,6 @@
-"""Several routes on one event: one by one, in threads, or in processes. Pools belong to a bound graph, and close
-with it; they are made when first needed, and can be used again after closing.
+"""Several routes on one event: one by one, in threads, or in processes.
+
+Pools belong to a bound graph, and close with it. They are made when first needed, and can be used again after closing.
 """
 
 from __future__ import annotations
@@ -48,9 +49,7 @@ class RoutePools:
         if kind == "process" and routes:
             return self._in_processes(routes, forks)
         if kind == "thread" and len(routes) > 1:
-            pool = self._thread_pool(len(routes))
-            futures = {key: pool.submit(_run, route, forks[key]) for key, route in routes.items()}
-            results = {key: future.result() for key, future in futures.items()}
+            results = self._in_threads(routes, forks)
         else:
             results = {key: _run(route, forks[key]) for key, route in routes.items()}
         for result in results.values():
@@ -58,27 +57,39 @@ class RoutePools:
                 return _gathered(results)
         return results
 
-    def _thread_pool(self, count: int) -> Any:
-        with self._lock:
-            if self._threads is None or self._thread_count < count:
-                from concurrent.futures import ThreadPoolExecutor
+    def _in_threads(self, routes: Mapping[str, Any], forks: Mapping[str, Any]) -> dict[str, Any]:
+        first, *others = routes
+        with self._lock:  # so that the pool is not closed before it has taken the jobs
+            pool = self._thread_pool(len(others))
+            futures = {key: pool.submit(_run, routes[key], forks[key]) for key in others}
+        results = {first: _run(routes[first], forks[first])}
+        for key, future in futures.items():
+            # What no thread has begun is done here. A router among the routes comes back to this pool while it holds
+            # one of its threads; waiting for a free one could last for ever.
+            results[key] = _run(routes[key], forks[key]) if future.cancel() else future.result()
+        return results
 
-                old, self._thread_count = self._threads, max(count, 2 * self._thread_count)
-                self._threads = ThreadPoolExecutor(self._thread_count, thread_name_prefix="graphkit-route")
-                if old is not None:
-                    old.shutdown(wait=False)  # what it has been given still runs
-            return self._threads
+    def _thread_pool(self, count: int) -> Any:
+        if self._threads is None or self._thread_count < count:
+            from concurrent.futures import ThreadPoolExecutor
+
+            old, self._thread_count = self._threads, max(count, 2 * self._thread_count)
+            self._threads = ThreadPoolExecutor(self._thread_count, thread_name_prefix="graphkit-route")
+            if old is not None:
+                old.shutdown(wait=False)  # what it has been given still runs
+        return self._threads
 
     def _in_processes(self, routes: Mapping[str, Any], forks: Mapping[str, Any]) -> dict[str, Any]:
         results: dict[str, Any] = {}
-        pool = self._process_pool(len(routes))
         futures = {}
-        for key, route in routes.items():
-            try:
-                forks[key]._trace = None  # a recorder stays in its own process
-                futures[key] = pool.submit(run_recipe, self._recipe(route), forks[key])
-            except Exception as exc:
-                results[key] = exc
+        with self._lock:  # so that the pool is not closed before it has taken the jobs
+            pool = self._process_pool(len(routes))
+            for key, route in routes.items():
+                try:
+                    forks[key]._trace = None  # a recorder stays in its own process
+                    futures[key] = pool.submit(run_recipe, self._recipe(route), forks[key])
+                except Exception as exc:
+                    results[key] = exc
         for key in routes:
             if key not in results:
                 try:
@@ -88,27 +99,25 @@ class RoutePools:
         return {key: results[key] for key in routes}
 
     def _recipe(self, route: Any) -> str:
-        with self._lock:
-            known = self._recipes.get(id(route))
-            if known is None or known[0] is not route:
-                if self._folder is None:
-                    import tempfile
+        known = self._recipes.get(id(route))
+        if known is None or known[0] is not route:
+            if self._folder is None:
+                import tempfile
 
-                    self._folder = tempfile.TemporaryDirectory(prefix="graphkit-routes-")
-                known = self._recipes[id(route)] = (route, write_recipe(route, self._context, Path(self._folder.name)))
-            return known[1]
+                self._folder = tempfile.TemporaryDirectory(prefix="graphkit-routes-")
+            known = self._recipes[id(route)] = (route, write_recipe(route, self._context, Path(self._folder.name)))
+        return known[1]
 
     def _process_pool(self, count: int) -> Any:
-        with self._lock:
-            if self._processes is None or self._process_count < count:
-                from loky import ProcessPoolExecutor
+        if self._processes is None or self._process_count < count:
+            from loky import ProcessPoolExecutor
 
-                old = self._processes
-                self._process_count = count
-                self._processes = ProcessPoolExecutor(max_workers=count, timeout=None)
-                if old is not None:
-                    old.shutdown(wait=True)
-            return self._processes
+            old = self._processes
+            self._process_count = count
+            self._processes = ProcessPoolExecutor(max_workers=count, timeout=None)
+            if old is not None:
+                old.shutdown(wait=True)
+        return self._processes
 
     def close(self) -> None:
         """Stop the workers."""
