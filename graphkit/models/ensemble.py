@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
 from graphkit.core.copying import copies
 from graphkit.core.errors import BadRequest, GraphError, GraphkitError, StepError, choices, nearest
+from graphkit.core.event import Event
 from graphkit.models.addresses import Address
 from graphkit.models.parallel import ExecutorType, ParallelRun
 from graphkit.models.requests import check_inputs, told, with_id
@@ -17,11 +18,12 @@ from graphkit.models.stamps import Stamps
 from graphkit.models.v2 import V2ModelServer
 from graphkit.models.voting import (
     VoteType,
-    all_good,
+    are_numbers,
     check_numbers,
     check_weights,
     column_of,
     matrix,
+    plain_kinds,
     row_of,
     shares_of,
     vote,
@@ -65,7 +67,6 @@ class VotingEnsemble(ParallelRun):
     Examples
     --------
     >>> from types import SimpleNamespace
-    >>> from graphkit.core.event import Event
     >>> def model(label):
     ...     def run(event):
     ...         event.body = {"outputs": [label for _ in event.body["inputs"]]}
@@ -115,6 +116,8 @@ class VotingEnsemble(ParallelRun):
         self._who = f"ensemble {self.name!r}"
         self._stamps = Stamps()
         self._has_own_logic = type(self).logic is not VotingEnsemble.logic
+        # the routes that were there last, and the models behind those that are plain
+        self._plain_known: tuple[tuple[Any, ...], list[V2ModelServer]] = ((), [])
         # the shares of the routes that were there last, and the weights that they were made from
         self._shares_known: tuple[tuple[str, ...], Any, list[float]] = ((), None, [])
 
@@ -248,105 +251,108 @@ class VotingEnsemble(ParallelRun):
         """Return the models where asking each is no more than calling its ``predict``, one by one; else ``None``."""
         if self.executor_type is not ExecutorType.ARRAY:
             return None
-        models = []
-        for route in self.routes.values():
-            model = getattr(route, "async_object", None)
-            if not isinstance(model, V2ModelServer) or not model.only_predicts:
+        routes = tuple(self.routes.values())
+        known, models = self._plain_known
+        if known != routes:
+            models = [route.async_object for route in routes if _is_plain(route)]
+            self._plain_known = (routes, models)
+        if len(models) != len(routes):
+            return None
+        for model in models:
+            if not model.ready or model._log is not None:
                 return None
-            if getattr(route, "call", model.do_event) != model.do_event:
-                return None  # the route's handler is another method
-            models.append(model)
         return models
 
     def _predictions(self, models: list[V2ModelServer], event: Any) -> Any:
         """Ask plain models directly, each with a request of its own: what else their answers hold is not needed."""
-        answers: dict[str, Any] = {}
+        outputs: dict[str, Any] = {}
         waiting = False
         requests = copies(event.body, len(models))
-        for (key, route), model, request in zip(self.routes.items(), models, requests, strict=True):
+        for key, model, request in zip(self.routes, models, requests, strict=True):
             try:
-                outputs = model.predict(request)
-                waiting = waiting or (type(outputs) not in PLAIN_TYPES and is_awaitable(outputs))
-                answers[key] = {"outputs": outputs}
+                outputs[key] = found = model.predict(request)
+                if type(found) not in PLAIN_TYPES and is_awaitable(found):
+                    waiting = True
             except Exception as exc:  # the vote decides what a failed model means
-                answers[key] = _failure_of(route, exc)
-        return self._outputs_later(answers) if waiting else answers
+                outputs[key] = _failure_of(self.routes[key], exc)
+        return self._outputs_later(outputs) if waiting else outputs
 
-    async def _outputs_later(self, answers: dict[str, Any]) -> dict[str, Any]:
+    async def _outputs_later(self, outputs: dict[str, Any]) -> dict[str, Any]:
         arrived = {}
-        for key, answer in answers.items():
+        for key, found in outputs.items():
             try:
-                if isinstance(answer, dict) and is_awaitable(answer["outputs"]):
-                    answer = {"outputs": await answer["outputs"]}
+                arrived[key] = await found if is_awaitable(found) else found
             except Exception as exc:  # as above
-                answer = _failure_of(self.routes[key], exc)
-            arrived[key] = answer
+                arrived[key] = _failure_of(self.routes[key], exc)
         return arrived
 
     def _voted(self, call: _Call, answers: Mapping[str, Any]) -> Any:
         event, operation, log, started_ns, _ = call
+        failed: dict[str, Exception] = {}
         try:
-            columns, failed = self._columns(event.body, answers)
-            votes = self._count(columns)
+            votes = self._count(event.body, answers, failed)
         except Exception as exc:
             if log is not None:
                 log.push(with_id(event.body, self._id(event)), None, operation, started_ns, error=exc)
             raise
         return then(votes, partial(self._answer, call, failed))
 
-    def _columns(self, request: Any, answers: Mapping[str, Any]) -> tuple[dict[str, list[Any]], dict[str, Exception]]:
-        """Return the predictions of each model that has some, and the errors of those that have none."""
-        columns: dict[str, list[Any]] = {}
-        failed: dict[str, Exception] = {}
-        for key, answer in answers.items():
+    def _count(self, request: Any, answers: Mapping[str, Any], failed: dict[str, Exception]) -> Any:
+        """Return the votes; models that are left out, where that is allowed, are put into ``failed``."""
+        columns = self._kept(answers, self._found, failed)
+        kinds = plain_kinds(columns.values())
+        if kinds is None or (self.vote_type == "regression" and not are_numbers(kinds)):
+            columns, kinds = self._kept(columns, self._checked, failed), None
+        if not columns:
+            raise next(iter(failed.values()))
+        values = list(columns.values())
+        lengths = set(map(len, values))
+        inputs = request.get("inputs") if isinstance(request, dict) else None
+        if len(lengths) > 1 or (0 in lengths and isinstance(inputs, list) and inputs):
+            raise StepError(f"{self._who}: {_odd_lengths(columns, inputs)}")
+        shares = self._shares(tuple(columns))
+        if not self._has_own_logic:
+            return vote(values, shares, self.vote_type, kinds)
+        return self.logic(matrix(values), row_of(shares))
+
+    def _kept(
+        self, items: Mapping[str, Any], read: Callable[[str, Any], Any], failed: dict[str, Exception]
+    ) -> dict[str, Any]:
+        kept = {}
+        for key, item in items.items():
             try:
-                columns[key] = self._column(key, answer)
+                kept[key] = read(key, item)
             except Exception as exc:
                 if not self.allow_partial:
                     raise
                 failed[key] = exc
-        if not columns:
-            raise next(iter(failed.values()))
-        lengths = set(map(len, columns.values()))
-        inputs = request.get("inputs") if isinstance(request, dict) else None
-        if len(lengths) > 1 or (0 in lengths and isinstance(inputs, list) and inputs):
-            counted = ", ".join(f"{key!r} {len(column)}" for key, column in columns.items())
-            asked = f" for {len(inputs)} inputs" if isinstance(inputs, list) else ""
-            raise StepError(
-                f"{self._who}: its models answered different numbers of predictions{asked}: {counted}"
-                if len(lengths) > 1
-                else f"{self._who}: no model answered a prediction{asked}: {counted}"
-            )
-        return columns, failed
+        return kept
 
-    def _column(self, key: str, answer: Any) -> list[Any]:
+    def _found(self, key: str, answer: Any) -> Any:
+        """Return the predictions in a route's answer: an event, the outputs of a plain model, or an exception."""
         if isinstance(answer, BaseException):
             raise self._failed(key, answer)
-        outputs = answer if type(answer) is dict else answer.body
-        if isinstance(outputs, dict):
-            if "outputs" not in outputs:
-                raise StepError(f"{self._model(key)} answered without 'outputs', there is {choices(outputs)}")
-            outputs = outputs["outputs"]
+        outputs = answer
+        if isinstance(answer, Event):
+            outputs = answer.body
+            if isinstance(outputs, dict):
+                if "outputs" not in outputs:
+                    raise StepError(f"{self._model(key)} answered without 'outputs', there is {choices(outputs)}")
+                outputs = outputs["outputs"]
         try:
-            predictions = self.extract_results_from_response(outputs)
+            return self.extract_results_from_response(outputs)
         except Exception as exc:
             text = str(exc) if isinstance(exc, GraphkitError) else told(exc)
             raise StepError(f"{self._model(key)}: {text}") from exc
-        if type(predictions) is not list or not all_good(predictions):
-            predictions = column_of(predictions, self._model(key))
+
+    def _checked(self, key: str, predictions: Any) -> list[Any]:
+        column = column_of(predictions, self._model(key))
         if self.vote_type == "regression":
-            check_numbers(predictions, self._model(key))
-        return predictions
+            check_numbers(column, self._model(key))
+        return column
 
     def _model(self, key: str) -> str:
         return f"{self._who}: model {key!r}"
-
-    def _count(self, columns: Mapping[str, list[Any]]) -> Any:
-        shares = self._shares(tuple(columns))
-        values: Sequence[list[Any]] = list(columns.values())
-        if not self._has_own_logic:
-            return vote(values, shares, self.vote_type)
-        return self.logic(matrix(values), row_of(shares))
 
     def _shares(self, models: tuple[str, ...]) -> list[float]:
         known_models, known_weights, shares = self._shares_known
@@ -385,6 +391,23 @@ def _vote_type(value: VoteType | str | None, name: str) -> str | None:
         raise GraphError(
             f"ensemble {name!r}: vote_type is {choices(known)}, found {value!r}{nearest(str(value), known)}"
         ) from None
+
+
+def _is_plain(route: Any) -> bool:
+    """Return whether a route does no more than asking a model that overrides nothing but ``predict``."""
+    model = getattr(route, "async_object", None)
+    # the route's handler may be another method
+    return (
+        isinstance(model, V2ModelServer) and model.is_plain and getattr(route, "call", model.do_event) == model.do_event
+    )
+
+
+def _odd_lengths(columns: Mapping[str, list[Any]], inputs: Any) -> str:
+    counted = ", ".join(f"{key!r} {len(column)}" for key, column in columns.items())
+    asked = f" for {len(inputs)} inputs" if isinstance(inputs, list) else ""
+    if any(columns.values()):
+        return f"its models answered different numbers of predictions{asked}: {counted}"
+    return f"no model answered a prediction{asked}: {counted}"
 
 
 def _failure_of(route: Any, exc: Exception) -> Exception:

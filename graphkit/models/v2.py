@@ -221,9 +221,9 @@ class V2ModelServer(Component):
         return self._about(event, operation, body)
 
     @property
-    def only_predicts(self) -> bool:
-        """Whether a valid request needs nothing of this model but ``predict``: it has no hook, no log, and is ready."""
-        return self._direct and self.ready and self._log is None and type(self).do_event is V2ModelServer.do_event
+    def is_plain(self) -> bool:
+        """Whether a valid request needs nothing of this model but ``predict``, once it is ready, while not tracked."""
+        return self._direct and type(self).do_event is V2ModelServer.do_event
 
     def _predict_only(self, event: Any, body: dict[str, Any]) -> Any:
         """Answer a valid request of a model that overrides no hook and is not tracked: the common case, unrolled."""

@@ -6,7 +6,7 @@ Plain Python throughout: requests are small, and for them an array costs more to
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from enum import Enum
 from itertools import chain
 from operator import mul
@@ -53,20 +53,35 @@ def column_of(predictions: Any, who: str) -> list[Any]:
         predictions = predictions.tolist() if hasattr(predictions, "tolist") else predictions
         if not isinstance(predictions, (list, tuple)):
             raise StepError(f"{who} must answer with a list of predictions, found {kind(predictions)}")
-    if all_good(predictions):
+    if plain_kinds([predictions]) is not None:
         return list(predictions)
     return [_scalar(value, index, who) for index, value in enumerate(predictions)]
 
 
-def all_good(predictions: Sequence[Any]) -> bool:
-    """Return whether every prediction is a label or finite number in plain Python, as nearly always.
+def plain_kinds(columns: Collection[Any]) -> set[type] | None:
+    """Return the types of all predictions, if they are lists of plain labels and finite numbers; nearly always so.
 
-    >>> all_good([1, "a"]), all_good([1.5, None])
+    >>> plain_kinds([[1], ["a"]]) == {int, str}
+    True
+    >>> plain_kinds([[1.5], [None]]), plain_kinds([[1], (2,)])
+    (None, None)
+    """
+    for column in columns:
+        if type(column) is not list:
+            return None
+    kinds = set(map(type, chain.from_iterable(columns)))
+    if kinds <= _ALWAYS_GOOD or (kinds <= _NUMBERS and all(map(math.isfinite, chain.from_iterable(columns)))):
+        return kinds
+    return None
+
+
+def are_numbers(kinds: Set[type]) -> bool:
+    """Return whether a mean can be built of predictions of these types.
+
+    >>> are_numbers({int, float}), are_numbers({str})
     (True, False)
     """
-    if _ALWAYS_GOOD.issuperset(map(type, predictions)):
-        return True
-    return _NUMBERS.issuperset(map(type, predictions)) and all(map(math.isfinite, predictions))
+    return kinds <= _NUMBERS
 
 
 def _scalar(value: Any, index: int, who: str) -> Any:
@@ -86,7 +101,9 @@ def _scalar(value: Any, index: int, who: str) -> Any:
     return value
 
 
-def vote(columns: Sequence[Sequence[Any]], shares: Sequence[float], vote_type: str | None) -> list[Any]:
+def vote(
+    columns: Sequence[Sequence[Any]], shares: Sequence[float], vote_type: str | None, kinds: Set[type] | None = None
+) -> list[Any]:
     """Return one prediction per sample.
 
     Parameters
@@ -96,7 +113,9 @@ def vote(columns: Sequence[Sequence[Any]], shares: Sequence[float], vote_type: s
     shares
         The weight of each model; they sum to 1.
     vote_type
-        ``"classification"``, ``"regression"``, or ``None``: regression if one of the predictions is a float.
+        ``"classification"``, ``"regression"``, or ``None``: regression if they are numbers, and one of them a float.
+    kinds
+        The types of all predictions, if they are known.
 
     Examples
     --------
@@ -106,7 +125,7 @@ def vote(columns: Sequence[Sequence[Any]], shares: Sequence[float], vote_type: s
     [1.25]
     """
     if vote_type is None:
-        kinds = set(map(type, chain.from_iterable(columns)))
+        kinds = set(map(type, chain.from_iterable(columns))) if kinds is None else kinds
         vote_type = "regression" if kinds <= _NUMBERS and not kinds <= _INTEGERS else "classification"
     return mean(columns, shares) if vote_type == "regression" else majority(columns, shares)
 
