@@ -75,7 +75,9 @@ def offered(step: BoundStep, cls: type, routes: Any) -> dict[str, Any]:
     """Return what a constructor gets beside the step's own arguments, as far as it accepts it."""
     known = parameters_of(cls)
     parameters, open_ended = known if known is not None else ({}, False)
-    given: dict[str, Any] = {"name": step.name or step.kind, "context": step.context, "graph_step": step}
+    given: dict[str, Any] = {"context": step.context, "graph_step": step}
+    if step.name:  # an unnamed root is called what its class calls it
+        given["name"] = step.name
     if step.kind == "router":
         given["routes"] = routes
     extra = {key: value for key, value in given.items() if open_ended or key in parameters}

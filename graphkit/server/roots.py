@@ -53,7 +53,8 @@ def new_root(topology: Any, class_name: Any, engine: str | None, class_args: Map
         return RootFlowStep(engine=engine or "async")
     if class_name is not None and not isinstance(class_name, (str, type)):
         return as_root(class_name)
-    return RouterStep(class_name, dict(class_args))
+    args = dict(class_args)
+    return RouterStep(class_name, args, name=args.pop("name", None))
 
 
 def find_router(root: Any, wanted: Any) -> Any:
@@ -106,7 +107,7 @@ def new_router(class_name: Any = None, **class_args: Any) -> RouterStep:
     class_name
         The router's class; ``ModelRouter`` when left out.
     **class_args
-        Its arguments.
+        Its arguments; ``name`` is also the step's.
 
     Examples
     --------
