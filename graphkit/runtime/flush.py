@@ -53,10 +53,9 @@ class Ticker:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop ticking."""
+        """Stop ticking; a tick that is under way ends by itself."""
+        # It is not waited for: what it runs may itself wait for whoever closes it.
         self._stop.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
 
 
 def tick_interval(steps: Any) -> float | None:

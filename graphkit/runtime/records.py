@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -135,10 +136,10 @@ class Entry:
 class Recorder:
     """Collects what the steps of one run do. Threads may share it."""
 
-    __slots__ = ("_began", "_entries", "_event", "_secrets", "_snapshots", "_started", "dropped")
+    __slots__ = ("_began", "_entries", "_secrets", "_snapshots", "_started", "dropped", "event")
 
     def __init__(self, event: Any, secrets: Any = None) -> None:
-        self._event = event
+        self.event = event
         self._entries: list[Entry] = []
         self._secrets = secrets
         self._snapshots = Snapshots(secrets)
@@ -177,6 +178,13 @@ class Recorder:
             entry.error = text if self._secrets is None else self._secrets.redact(text)
             entry.result = entry.output = None
 
+    def step_that_gave(self, result: Any) -> str | None:
+        """Return the path of the step that returned this very object, the last one of them."""
+        for entry in reversed(self._entries):
+            if entry.result is result:
+                return str(entry.step.path or entry.step.name)
+        return None
+
     def finish(self, status: int, answer: Any) -> tuple[RunRecord, int]:
         """Return the record, and about how many bytes it holds."""
         duration_us = (perf_counter_ns() - self._began) / 1000
@@ -185,7 +193,7 @@ class Recorder:
             StepRecord(e.step.path or e.step.name, e.step.kind, e.input, e.output, e.duration_us, e.error)
             for e in self._entries
         )
-        event = self._event
+        event = self.event
         record = RunRecord(
             event.id,
             event.path,
@@ -208,32 +216,39 @@ class Runs:
         self._most = most
         self._most_bytes = most_bytes
         self._bytes = 0
+        self._lock = threading.Lock()
 
     def add(self, record: RunRecord, size: int) -> None:
         """Keep a record; older ones make room."""
-        self._kept.append((record, size))
-        self._bytes += size
-        while len(self._kept) > 1 and (len(self._kept) > self._most or self._bytes > self._most_bytes):
-            self._bytes -= self._kept.popleft()[1]
+        with self._lock:
+            self._kept.append((record, size))
+            self._bytes += size
+            while len(self._kept) > 1 and (len(self._kept) > self._most or self._bytes > self._most_bytes):
+                self._bytes -= self._kept.popleft()[1]
 
     def clear(self) -> None:
         """Forget all runs."""
-        self._kept.clear()
-        self._bytes = 0
+        with self._lock:
+            self._kept.clear()
+            self._bytes = 0
+
+    def _records(self) -> list[RunRecord]:
+        with self._lock:
+            return [record for record, _ in self._kept]
 
     @property
     def last(self) -> RunRecord | None:
         """The newest run."""
-        return self._kept[-1][0] if self._kept else None
+        return next(reversed(self._records()), None)
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def __iter__(self) -> Iterator[RunRecord]:
-        return iter([record for record, _ in self._kept])
+        return iter(self._records())
 
     def __getitem__(self, index: Any) -> Any:
-        return [record for record, _ in self._kept][index]
+        return self._records()[index]
 
     def __repr__(self) -> str:
         return f"Runs({len(self)} kept)"

@@ -7,12 +7,14 @@ from typing import Any
 
 from graphkit.build.freeze import freeze
 from graphkit.build.picture import topology_of
+from graphkit.core.errors import GraphError
 from graphkit.plan.compile import compile_plan
 from graphkit.runtime.bind import Binder
 from graphkit.runtime.flush import Ticker, tick_interval
 from graphkit.runtime.graph import BoundGraph
 from graphkit.runtime.lookup import Lookup
 from graphkit.runtime.loop import LoopThread
+from graphkit.runtime.machine import MOST_EVENTS
 from graphkit.runtime.pools import RoutePools
 
 
@@ -42,7 +44,7 @@ class Binding:
         plan = compile_plan(topology_of(root, frozen.spec), function)
         lookup = Lookup(namespace, frozen.held)
         steps = self._binder.bind(plan, lookup, frozen.values)
-        most = int(self._server.parameters.get("max_events", 10_000))
+        most = count_of(self._server.parameters, "max_events", MOST_EVENTS)
         bound = BoundGraph(plan, steps, self._context, lookup.watch, revision, self._loop, most)
         self._context.root = root
         root.__dict__["_bound"] = bound
@@ -76,3 +78,11 @@ class Binding:
         if self._ticker is not None:
             self._ticker.close()
             self._ticker = None
+
+
+def count_of(parameters: Mapping[str, Any], key: str, default: int) -> int:
+    """Return a parameter that must be a whole number from 1 on."""
+    value = parameters.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise GraphError(f"the parameter {key!r} must be a whole number from 1 on, not {value!r}")
+    return value

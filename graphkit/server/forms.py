@@ -1,0 +1,95 @@
+"""A server as a picture, and as a dict, JSON or YAML and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from graphkit.core.held import Held
+from graphkit.core.namespace import caller_namespace
+from graphkit.server.base import ServerBase
+from graphkit.spec import codec
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class ServerForms(ServerBase):
+    """Adds pictures and saved forms to a server."""
+
+    kind: ClassVar[str] = "server"
+
+    def plot(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the picture of the graph; parameters as in the graph's own ``plot``."""
+        return self._graph.plot(*args, **kwargs)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        if self._graph is None:
+            return {"text/plain": repr(self)}
+        return self._graph._repr_mimebundle_(include, exclude)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the server's spec as a plain dict. Inline secrets are written as names only."""
+        given = self.graph_initializer
+        fields = {
+            "graph": None if self._graph is None else self._graph.to_dict(),
+            "parameters": codec.plain(self.parameters),
+            "load_mode": self.load_mode,
+            "function_uri": self.function_uri,
+            "verbose": self.verbose,
+            "version": self.version,
+            "functions": codec.plain(self.functions),
+            "graph_initializer": Held(given, caller_namespace()).text if callable(given) else given,
+            "error_stream": self.error_stream,
+            "track_models": self.track_models,
+            "secret_sources": self.secret_sources,
+        }
+        written = {key: value for key, value in fields.items() if value not in (None, {}, [], False)}
+        return {"kind": self.kind, **written}
+
+    @classmethod
+    def from_dict(cls, struct: Mapping[str, Any]) -> Self:
+        """Return the server that a dict describes; raises SpecError with every problem found."""
+        record = codec.server_from_dict(struct)
+        return cls(**{name: getattr(record, name) for name in record.__struct_fields__})
+
+    def to_json(self) -> str:
+        """Return the spec as JSON."""
+        return codec.to_json(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Return the server that a JSON text describes; raises SpecError."""
+        return cls.from_dict(codec.from_json(text))
+
+    def to_yaml(self) -> str:
+        """Return the spec as YAML."""
+        return codec.to_yaml(self.to_dict())
+
+    @classmethod
+    def from_yaml(cls, text: str | bytes) -> Self:
+        """Return the server that a YAML text describes; raises SpecError."""
+        return cls.from_dict(codec.from_yaml(text))
+
+    def save(self, path: str | Path) -> None:
+        """Write the spec to a ``.yaml`` or ``.json`` file, after checking the graph's structure."""
+        if self._graph is not None:
+            self._graph._check()
+        codec.write(path, self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Return the server that a ``.yaml`` or ``.json`` file describes; raises SpecError."""
+        return cls.from_dict(codec.read(path))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ServerForms):
+            return NotImplemented
+        return self is other or self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]  # compares by its spec, which can change
+
+    def __repr__(self) -> str:
+        function = f", function={self._current_function!r}" if self._current_function else ""
+        return f"{type(self).__name__}({self._graph!r}{function})"
