@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from graphkit.build.flow import FlowStep, RootFlowStep, new_flow
-from graphkit.build.steps import ErrorStep, QueueStep, RouterStep, TaskStep
+from graphkit.build.queue import QueueStep
+from graphkit.build.steps import ErrorStep, RouterStep, TaskStep
 from graphkit.core.context import GraphContext
 from graphkit.core.errors import (
     BadRequest,

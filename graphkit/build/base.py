@@ -1,17 +1,19 @@
-"""What every handle has: its fields, its place in the graph, and the fluent calls that add steps."""
+"""What every handle has: its fields, its place in the graph, and the fluent calls that add steps.
+
+What is written in ``self.__dict__`` changes without telling the graph: it is no field of the spec, or the caller tells.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphkit.build.fields import FieldDict, FieldList
+from graphkit.build.forms import FormsMixin
 from graphkit.core.errors import GraphError, choices, nearest
 from graphkit.core.held import Held
 from graphkit.core.namespace import caller_namespace
 from graphkit.core.protocols import seam
-from graphkit.spec import codec
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 _NOTHING: Mapping[str, Held] = {}
 
 
-class BaseStep:
+class BaseStep(FormsMixin):
     """Base of all handles.
 
     Attributes
@@ -37,6 +39,12 @@ class BaseStep:
     comment: str | None
     shape: str | None
     on_error: str | None
+    _after: FieldList
+    _parent: Any  # the flow or router that holds the step
+    _placed: tuple[str, ...] | None  # behind which steps it was put, which after_step() may have added to since
+    _held: Mapping[str, Held]  # the objects that were given, by field
+    _revision: int  # of the whole graph, counted on its root
+    _bound: Any  # what the most recently bound server made of the graph
     __hash__ = None  # type: ignore[assignment]  # steps compare by their spec, which can change
 
     def __init__(self, name: str | None = None, after: Any = None, shape: str | None = None) -> None:
@@ -45,8 +53,9 @@ class BaseStep:
             comment=None,
             shape=shape,
             on_error=None,
-            _after=FieldList(_names(after), self._touch),
+            _after=FieldList(names_of(after), self._touch),
             _parent=None,
+            _placed=None,
             _held=_NOTHING,
             _revision=0,
             _bound=None,
@@ -55,6 +64,16 @@ class BaseStep:
     # ---- fields -------------------------------------------------------------------------------------------
 
     def __setattr__(self, field: str, value: Any) -> None:
+        if field == "name" and self._parent is not None and value != self.name:
+            raise GraphError(
+                f"step {self.name!r} has its place in a graph, where others know it by its name; "
+                f"add a step named {value!r} instead"
+            )
+        if field not in self._fields and not field.startswith("_") and not hasattr(type(self), field):
+            raise AttributeError(
+                f"a step of kind {self.kind!r} has no field {field!r}; there is {choices(self._fields, most=20)}"
+                f"{nearest(field, self._fields)}"
+            )
         object.__setattr__(self, field, value)
         if field in self._fields:
             self._touch()
@@ -71,7 +90,7 @@ class BaseStep:
         if value is None or isinstance(value, str):
             if field in self._held:
                 self.__dict__["_held"] = {key: held for key, held in self._held.items() if key != field}
-            return value
+            return value or None
         if not callable(value):
             raise GraphError(
                 f"step {self.name!r}: {field} is a name, a class or a function, found {type(value).__name__}"
@@ -87,17 +106,11 @@ class BaseStep:
 
     @after.setter
     def after(self, value: Any) -> None:
-        self.__dict__["_after"] = FieldList(_names(value), self._touch)
-        self._touch()
+        self.__dict__["_after"] = FieldList(names_of(value), self._touch)
 
     def after_step(self, *after: Any, append: bool = True) -> Self:
         """Follow more steps (given by name or as objects), or others when ``append`` is false."""
-        names = [] if not append else list(self._after)
-        for item in after:
-            name = item if isinstance(item, str) else item.name
-            if name not in names:
-                names.append(name)
-        self.after = names
+        self.after = list(dict.fromkeys([*(self._after if append else ()), *names_of(after)]))
         return self
 
     def get_shape(self) -> str:
@@ -147,12 +160,12 @@ class BaseStep:
             If there is no such step.
         """
         step: Any = self
-        for name in (path or "").split("/") if path else ():
+        for name in path.split("/") if path else ():
             names = list(step)
             if name not in names:
+                under = repr(step.fullname) if step.fullname else "the graph"
                 raise GraphError(
-                    f"there is no step {name!r} under {step.fullname or 'the graph'!r}{nearest(name, names)}; "
-                    f"there is {choices(names)}"
+                    f"there is no step {name!r} under {under}; there is {choices(names)}{nearest(name, names)}"
                 )
             step = step[name]
         return step
@@ -227,6 +240,7 @@ class BaseStep:
             input_path=input_path,
             result_path=result_path,
             class_args=class_args,
+            place=self._parent,
         )
         return place_after(self._parent, step, (self.name or "",))
 
@@ -316,57 +330,15 @@ class BaseStep:
         around = self._root._bound
         return around if around is not None else self._bound
 
-    # ---- forms --------------------------------------------------------------------------------------------
+    def __copy__(self) -> Self:
+        """Return a copy that stands in no graph; a shallow copy would share its steps with two graphs."""
+        from graphkit.build.freeze import free_copy
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the step's spec as a plain dict; fields that hold their default are left out."""
-        from graphkit.build.freeze import freeze
+        copied: Self = free_copy(self)
+        return copied
 
-        return codec.to_dict(freeze(self).spec)
-
-    @classmethod
-    def from_dict(cls, struct: Mapping[str, Any] | None = None) -> Any:
-        """Return the step that a dict describes.
-
-        Raises
-        ------
-        SpecError
-            With every problem found: unknown keys or kinds (with the nearest match), values of the wrong type.
-        """
-        from graphkit.build.freeze import thaw
-
-        return thaw(codec.from_dict(struct if struct is not None else {}, default_kind=cls.kind))
-
-    def to_json(self) -> str:
-        """Return the spec as JSON."""
-        return codec.to_json(self.to_dict())
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Any:
-        """Return the step that a JSON text describes; raises SpecError."""
-        return cls.from_dict(codec.from_json(text))
-
-    def to_yaml(self) -> str:
-        """Return the spec as YAML."""
-        return codec.to_yaml(self.to_dict())
-
-    @classmethod
-    def from_yaml(cls, text: str | bytes) -> Any:
-        """Return the step that a YAML text describes; raises SpecError."""
-        return cls.from_dict(codec.from_yaml(text))
-
-    def save(self, path: str | Path) -> None:
-        """Write the spec to a ``.yaml`` or ``.json`` file, after checking its structure; raises GraphError."""
-        self._check()
-        codec.write(path, self.to_dict())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Any:
-        """Return the step that a ``.yaml`` or ``.json`` file describes; raises SpecError."""
-        return cls.from_dict(codec.read(path))
-
-    def _check(self) -> None:
-        """Raise GraphError if the structure is wrong; a single step has none."""
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self.__copy__()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, BaseStep):
@@ -379,11 +351,25 @@ class BaseStep:
         return f"{type(self).__name__}({self.name!r})"
 
 
-def _names(value: Any) -> list[str]:
+def names_of(value: Any) -> list[str]:
+    """Return the names of steps given as a name, a step, or several of them.
+
+    Raises
+    ------
+    GraphError
+        If something else is given, or a step that has no name yet.
+    """
     if value is None or value == "":
         return []
-    items = [value] if isinstance(value, (str, BaseStep)) else list(value)
-    return [item if isinstance(item, str) else item.name for item in items]
+    items = value if isinstance(value, Iterable) and not isinstance(value, (str, BaseStep)) else [value]
+    names: list[str] = []
+    for item in items:
+        name = item.name if isinstance(item, BaseStep) else item
+        if not isinstance(name, str) or not name:
+            found = f"a value of type {type(item).__name__}" if name is item else "a step without a name"
+            raise GraphError(f"steps are given by name or as step objects, found {found}")
+        names.append(name)
+    return names
 
 
 def field_dict(step: BaseStep, values: Mapping[str, Any] | None) -> FieldDict:

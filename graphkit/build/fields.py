@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 
-def _telling(base: type[Any], *methods: str) -> Callable[[type[Any]], type[Any]]:
-    """Make the mutating methods of ``base`` call ``_changed`` afterwards."""
+def _telling(original: Any) -> Any:
+    """Return a method that does what ``original`` does, and then says that something changed."""
 
-    def decorate(cls: type[Any]) -> type[Any]:
-        for name in methods:
+    @wraps(original)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        self._changed()
+        return result
 
-            def method(self: Any, *args: Any, _original: Any = getattr(base, name), **kwargs: Any) -> Any:
-                result = _original(self, *args, **kwargs)
-                self._changed()
-                return result
-
-            method.__name__ = name
-            setattr(cls, name, method)
-        return cls
-
-    return decorate
+    return method
 
 
-@_telling(dict, "__setitem__", "__delitem__", "clear", "pop", "popitem", "setdefault", "update", "__ior__")
 class FieldDict(dict[str, Any]):
     """A dict of a step, such as ``class_args``."""
 
@@ -35,11 +29,16 @@ class FieldDict(dict[str, Any]):
     def __reduce__(self) -> Any:
         return dict, (dict(self),)
 
+    __setitem__ = _telling(dict.__setitem__)
+    __delitem__ = _telling(dict.__delitem__)
+    __ior__ = _telling(dict.__ior__)
+    clear = _telling(dict.clear)
+    pop = _telling(dict.pop)
+    popitem = _telling(dict.popitem)
+    setdefault = _telling(dict.setdefault)
+    update = _telling(dict.update)
 
-@_telling(
-    list, "__setitem__", "__delitem__", "__iadd__", "append", "clear", "extend", "insert", "pop", "remove", "reverse",
-    "sort",
-)
+
 class FieldList(list[str]):
     """A list of a step, such as ``after``."""
 
@@ -49,3 +48,16 @@ class FieldList(list[str]):
 
     def __reduce__(self) -> Any:
         return list, (list(self),)
+
+    __setitem__ = _telling(list.__setitem__)
+    __delitem__ = _telling(list.__delitem__)
+    __iadd__ = _telling(list.__iadd__)
+    __imul__ = _telling(list.__imul__)
+    append = _telling(list.append)
+    clear = _telling(list.clear)
+    extend = _telling(list.extend)
+    insert = _telling(list.insert)
+    pop = _telling(list.pop)
+    remove = _telling(list.remove)
+    reverse = _telling(list.reverse)
+    sort = _telling(list.sort)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from graphkit.build.base import BaseStep
-from graphkit.build.freeze import thaw
 from graphkit.build.picture import PictureMixin
 from graphkit.build.place import insert, place_after
 from graphkit.build.shorthand import make_step
 from graphkit.core.errors import GraphError, choices, nearest
 from graphkit.core.protocols import seam
-from graphkit.spec import codec
 
 
 class FlowStep(PictureMixin, BaseStep):
@@ -42,6 +41,8 @@ class FlowStep(PictureMixin, BaseStep):
     _fields: ClassVar[tuple[str, ...]] = (*BaseStep._fields, "engine", "final_step", "steps")
     engine: str | None
     final_step: str | None
+    _steps: dict[str, Any]
+    _last_added: str | None
 
     def __init__(
         self,
@@ -71,8 +72,8 @@ class FlowStep(PictureMixin, BaseStep):
     ) -> Any:
         """Add a step at the start of the flow and return it; parameters as in :meth:`BaseStep.to`.
 
-        A nested flow that has steps is followed by the new step instead: ``flow.to(...)`` first fills it, and
-        ``graph["flow"]`` in :meth:`add_step` with ``after="flow"`` continues behind it.
+        On a nested flow too this adds to its inside; ``add_step(..., after="<name of the flow>")`` on the flow around
+        it adds a step behind it.
         """
         step = make_step(
             class_name,
@@ -84,6 +85,7 @@ class FlowStep(PictureMixin, BaseStep):
             input_path=input_path,
             result_path=result_path,
             class_args=class_args,
+            place=self,
         )
         return place_after(self, step, ())
 
@@ -115,7 +117,7 @@ class FlowStep(PictureMixin, BaseStep):
         Raises
         ------
         GraphError
-            If a name is unknown, is taken, or would close a loop.
+            If a name is unknown or taken, or stands in both ``after`` and ``before``.
 
         Examples
         --------
@@ -135,12 +137,13 @@ class FlowStep(PictureMixin, BaseStep):
             input_path=input_path,
             result_path=result_path,
             class_args=class_args,
+            place=self,
         )
         return insert(self, step, after, before)
 
     def insert_step(self, key: str, step: Any, after: Any = None, before: Any = None) -> Any:
         """Put a step object (or its dict) into the flow under a name, behind ``after`` and in front of ``before``."""
-        return insert(self, make_step(step, key, None, class_args={}), after, before)
+        return insert(self, make_step(step, key, None, class_args={}, place=self), after, before)
 
     def set_flow(self, steps: Sequence[Any], force: bool = False) -> Any:
         """Make the flow a line of steps and return the last of them.
@@ -148,7 +151,8 @@ class FlowStep(PictureMixin, BaseStep):
         Parameters
         ----------
         steps
-            Step objects, dicts of :meth:`BaseStep.to`'s parameters, classes, functions or names.
+            Step objects, dicts of :meth:`BaseStep.to`'s parameters (or of steps, with their ``kind``), classes,
+            functions or names.
         force
             Drop the steps that are there; without it they are an error.
         """
@@ -156,9 +160,12 @@ class FlowStep(PictureMixin, BaseStep):
             raise GraphError(
                 f"the flow has steps already ({choices(self._steps)}); set_flow(..., force=True) drops them"
             )
+        items = list(steps)
         self.clear_children()
         last: Any = self
-        for item in steps:
+        for item in items:
+            if isinstance(item, BaseStep):
+                item.after = []  # its place is in this line
             if isinstance(item, Mapping) and "kind" not in item:
                 last = last.to(**item)
             else:
@@ -168,24 +175,22 @@ class FlowStep(PictureMixin, BaseStep):
     # ---- the steps ----------------------------------------------------------------------------------------
 
     @property
-    def steps(self) -> dict[str, Any]:
-        """The steps by name, in declared order."""
-        return dict(self._steps)
+    def steps(self) -> Mapping[str, Any]:
+        """The steps by name, in declared order, to look at; the other methods change them."""
+        return MappingProxyType(self._steps)
 
     @steps.setter
     def steps(self, steps: Mapping[str, Any] | None) -> None:
-        self.__dict__["_steps"] = {}
-        self.__dict__["_last_added"] = None
-        self._set_steps(steps)
-        self._touch()
+        new = dict(steps or {})
+        self.clear_children()
+        self._set_steps(new)
 
     def _set_steps(self, steps: Mapping[str, Any] | None) -> None:
         for name, item in (steps or {}).items():
-            step = item if isinstance(item, BaseStep) else thaw(codec.from_dict({**item, "name": name}, "task"))
-            step.name = name
-            step.set_parent(self)
-            self._steps[name] = step
-            self.__dict__["_last_added"] = name
+            step = make_step(item, name, None, class_args={})
+            if isinstance(item, BaseStep) and step is not item:
+                step.after = item.after  # a copy, since the step stands in another graph; its place comes along
+            place_after(self, step, ())
 
     def clear_children(self, steps: Any = None) -> None:
         """Remove some steps, or all of them when none is given."""
@@ -233,9 +238,7 @@ class FlowStep(PictureMixin, BaseStep):
         return True
 
     def _no_step(self, name: str) -> KeyError:
-        return KeyError(
-            f"the flow has no step {name!r}{nearest(name, self._steps)}; there is {choices(self._steps)}"
-        )
+        return KeyError(f"the flow has no step {name!r}; there is {choices(self._steps)}{nearest(name, self._steps)}")
 
     # ---- child functions ----------------------------------------------------------------------------------
 
@@ -244,11 +247,11 @@ class FlowStep(PictureMixin, BaseStep):
         found: dict[str, None] = {}
         todo: list[Any] = [self]
         while todo:
-            step = todo.pop(0)
+            step = todo.pop()
             function = getattr(step, "function", None)
             if function and function != "*":
                 found[function] = None
-            todo += step.get_children()
+            todo += reversed(step.get_children())
         return list(found)
 
     def get_queue_links(self) -> dict[str, Any]:
@@ -269,8 +272,10 @@ class FlowStep(PictureMixin, BaseStep):
                 if not function:
                     raise GraphError(f"step {step.name!r} follows the queue {name!r}, so it must name its function")
                 if links.setdefault(function, queue) is not queue:
-                    raise GraphError(f"the function {function!r} reads from two queues, {links[function].name!r} and "
-                                     f"{name!r}; it may read from one")
+                    raise GraphError(
+                        f"the function {function!r} reads from two queues, {links[function].name!r} and "
+                        f"{name!r}; it may read from one"
+                    )
         return links
 
     def __repr__(self) -> str:

@@ -59,7 +59,8 @@ def _freeze(step: Any, path: str, held: dict[tuple[str, str], Held], values: dic
             name: _freeze(child, f"{path}/{name}" if path else name, held, values)
             for name, child in step._steps.items()
         }
-        record = RootFlow if kind == "root" else Flow
+        # a graph that was put into another one, by its own handle, is a nested flow there
+        record = RootFlow if step._parent is None and kind == "root" else Flow
         return record(**fields, engine=step.engine, final_step=step.final_step, steps=below)  # type: ignore[arg-type]
     args = step._class_args
     if args:
@@ -100,6 +101,14 @@ def thaw(spec: Any, *, frozen: Frozen | None = None, values: Mapping[str, Any] |
     return _thaw(spec, "", frozen.held if frozen is not None else {}, given)
 
 
+def free_copy(step: Any) -> Any:
+    """Return a copy of a step that stands in no graph, with what it holds."""
+    frozen = freeze(step)
+    copied = thaw(frozen.spec, frozen=frozen)
+    copied.after = ()
+    return copied
+
+
 def _thaw(
     spec: Any, path: str, held: Mapping[tuple[str, str], Held], values: Mapping[str, Mapping[str, Any] | None]
 ) -> Any:
@@ -120,10 +129,10 @@ def _thaw(
 
 
 def _new(spec: Any, values: Mapping[str, Any] | None) -> Any:
-    from graphkit.build import flow, steps
+    from graphkit.build import flow, queue, steps
 
     if isinstance(spec, Queue):
-        step: Any = steps.QueueStep(
+        step: Any = queue.QueueStep(
             spec.name, spec.path, spec.after, spec.shards, spec.retention_in_hours, spec.trigger_args
         )
         step.options.update(spec.options)
@@ -132,7 +141,7 @@ def _new(spec: Any, values: Mapping[str, Any] | None) -> Any:
         return flow.RootFlowStep(spec.name, None, spec.after, spec.engine, spec.final_step)
     if isinstance(spec, Flow):
         return flow.FlowStep(spec.name, None, spec.after, spec.engine, spec.final_step)
-    kinds = {Router: steps.RouterStep, Error: steps.ErrorStep, Task: steps.TaskStep}
+    kinds: dict[Any, Any] = {Router: steps.RouterStep, Error: steps.ErrorStep, Task: steps.TaskStep}
     step = kinds[type(spec)](
         spec.class_name,
         values if values is not None else spec.class_args,

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphkit.build.base import BaseStep
-from graphkit.build.freeze import thaw
-from graphkit.build.steps import ErrorStep, QueueStep, RouterStep, TaskStep
+from graphkit.build.freeze import free_copy, thaw
+from graphkit.build.queue import QUEUES, QueueStep
+from graphkit.build.steps import ErrorStep, RouterStep, TaskStep
 from graphkit.core.errors import GraphError
 from graphkit.core.expr import is_expression
 from graphkit.spec import codec
 
-QUEUES = (">>", "$queue")
 #: Beginnings of class names that carry a dot but belong to the step's path.
 _DEFAULT_NAMES = {"$remote": "remote"}
 
@@ -29,29 +29,58 @@ def make_step(
     input_path: str | None = None,
     result_path: str | None = None,
     class_args: Mapping[str, Any],
+    place: Any = None,
 ) -> Any:
-    """Return a new handle for what was written; raises GraphError when it cannot be named or understood."""
-    args = dict(class_args)
-    common = {"function": function, "input_path": input_path, "result_path": result_path}
+    """Return a handle for what was written; raises GraphError when it cannot be named or understood.
+
+    ``place`` is the flow that it goes to: a step object that stands there already is taken as it is.
+    """
+    if name is not None and not isinstance(name, str):
+        raise GraphError(f"name is a text, found {_described(name)}: a step is given first, its name second")
+    fields = {
+        "function": function,
+        "full_event": full_event,
+        "input_path": input_path,
+        "result_path": result_path,
+        "shape": graph_shape,
+    }
+    given = {field: value for field, value in fields.items() if value is not None}
     if isinstance(class_name, (BaseStep, Mapping)) or _is_described(class_name):
-        return _given(class_name, name, graph_shape, full_event, common)
+        return _taken(class_name, name, handler, given, class_args, place)
     if isinstance(class_name, str) and class_name in QUEUES:
-        if full_event is not None:
-            args["full_event"] = full_event
-        step: Any = QueueStep(name or "queue", **args)
-    elif isinstance(class_name, str) and class_name.startswith("*"):
-        routes = args.pop("routes", None)
-        target = class_name[1:] or None
-        step = RouterStep(
-            target, args, handler, routes, name or (derived_name(target, None) if target else "router"), **common
-        )
+        return _queue(name or "queue", handler, given, class_args)
+    if isinstance(class_name, str) and class_name.startswith("*"):
+        step: Any = _router(class_name[1:], name, handler, class_args)
     else:
         class_name, handler = _bare(class_name, handler)
-        step = TaskStep(
-            class_name, args, handler, name or derived_name(class_name, handler), None, full_event, **common
-        )
-    if graph_shape:
-        step.shape = graph_shape
+        step = TaskStep(class_name, class_args, handler, name or derived_name(class_name, handler))
+    return _with_fields(step, given)
+
+
+def _queue(name: str, handler: Any, given: dict[str, Any], class_args: Mapping[str, Any]) -> QueueStep:
+    args = dict(class_args)
+    if "full_event" in given:
+        args["full_event"] = given.pop("full_event")
+    if handler is not None:
+        given["handler"] = handler
+    step: QueueStep = _with_fields(QueueStep(name, **args), given)
+    return step
+
+
+def _router(target: str, name: str | None, handler: Any, class_args: Mapping[str, Any]) -> RouterStep:
+    args = dict(class_args)
+    routes = args.pop("routes", None)
+    name = name or (derived_name(target, None) if target else "router")
+    return RouterStep(target or None, args, handler, routes, name)
+
+
+def _with_fields(step: Any, given: Mapping[str, Any]) -> Any:
+    """Set fields that were given beside what the step is made of."""
+    for field, value in given.items():
+        if field not in step._fields:
+            why = "it runs where the step before it runs" if step.kind == "queue" else "give it to the steps inside"
+            raise GraphError(f"step {step.name!r}: a {step.kind} takes no {field}=; {why}")
+        setattr(step, field, value)
     return step
 
 
@@ -68,6 +97,8 @@ def make_error_step(
     class_args: Mapping[str, Any],
 ) -> ErrorStep:
     """Return a new error handler; raises GraphError when nothing says what it does."""
+    if name is not None and not isinstance(name, str):
+        raise GraphError(f"name is a text, found {_described(name)}: a function is given as handler=...")
     class_name, handler = _bare(class_name, handler)
     if class_name is None and handler is None:
         raise GraphError("an error handler needs class_name or handler")
@@ -87,20 +118,26 @@ def make_error_step(
 
 
 def make_route(
-    key: str, route: Any, class_name: Any, handler: Any, function: str | None, class_args: Mapping[str, Any]
+    router: Any,
+    key: str,
+    route: Any,
+    class_name: Any,
+    handler: Any,
+    function: str | None,
+    class_args: Mapping[str, Any],
 ) -> Any:
     """Return the handle of a route, named by its key."""
     if not isinstance(key, str) or not key or "/" in key:
         raise GraphError(f"{key!r} is no route key: a key is a text without '/', such as 'iris' or 'iris:v2'")
-    if isinstance(route, (BaseStep, Mapping)) or _is_described(route):
-        step = _given(route, key, None, None, {"function": function})
-    elif route is None and class_name is None and handler is None:
+    if route is None and class_name is None and handler is None:
         raise GraphError(f"route {key!r} needs a class_name, a handler or a route object")
-    else:
-        class_name, handler = _bare(class_name if route is None else route, handler)
-        step = TaskStep(class_name, class_args, handler, name=key, function=function)
-    if isinstance(step, QueueStep):
-        raise GraphError(f"route {key!r} is a queue; a router's routes are classes, functions or routers")
+    if route is not None and class_name is not None:
+        raise GraphError(f"route {key!r} is given twice, as route and as class_name: give one of them")
+    step = make_step(
+        class_name if route is None else route, key, handler, function=function, class_args=class_args, place=router
+    )
+    if not isinstance(step, TaskStep):
+        raise GraphError(f"route {key!r} is a {step.kind}; a router's routes are classes, functions or routers")
     return step
 
 
@@ -126,6 +163,8 @@ def derived_name(class_name: Any, handler: Any) -> str:
 
 def _bare(class_name: Any, handler: Any) -> tuple[Any, Any]:
     """Tell a bare function given in the first place from a class."""
+    if not class_name and not handler:
+        raise GraphError("a step needs class_name or handler")
     if class_name is None or isinstance(class_name, (str, type)):
         if isinstance(class_name, str) and is_expression(class_name) and handler is None:
             return None, class_name
@@ -139,32 +178,30 @@ def _bare(class_name: Any, handler: Any) -> tuple[Any, Any]:
     return None, class_name
 
 
-def _given(
-    given: Any, name: str | None, graph_shape: str | None, full_event: bool | None, common: Mapping[str, Any]
+def _taken(
+    given: Any, name: str | None, handler: Any, fields: dict[str, Any], class_args: Mapping[str, Any], place: Any
 ) -> Any:
     """Take over a step object, or make one from a dict or from an object that describes itself."""
     if isinstance(given, BaseStep):
-        # A step without a place moves in as it is, so that the caller's handle stays good.
-        step: Any = given if given._parent is None else thaw_copy(given)
+        # A step without a place moves in as it is, so that the caller's handle stays good when its cell runs again.
+        own = given._parent is None or (given._parent is place and name in (None, given.name))
+        step: Any = given if own else free_copy(given)
     else:
         struct = given if isinstance(given, Mapping) else given.to_dict()
         step = thaw(codec.from_dict({**struct}, default_kind="task"), values=struct.get("class_args"))
-    step.name = name or step.name or derived_name(getattr(step, "class_name", None), getattr(step, "handler", None))
-    changes = {**common, "shape": graph_shape, "full_event": full_event}
-    for field, value in changes.items():
-        if value is not None:
-            setattr(step, field, value)
+    wanted = name or step.name or derived_name(getattr(step, "class_name", None), getattr(step, "handler", None))
+    if wanted != step.name:
+        step.name = wanted
+    if handler is not None:
+        fields["handler"] = handler
+    _with_fields(step, fields)
+    if class_args:
+        if "class_args" not in step._fields:
+            raise GraphError(
+                f"step {step.name!r}: a {step.kind} takes no {', '.join(class_args)}; set it on the object"
+            )
+        step.class_args.update(class_args)
     return step
-
-
-def thaw_copy(step: Any) -> Any:
-    """Return a free copy of a step, with what it holds."""
-    from graphkit.build.freeze import freeze
-
-    frozen = freeze(step)
-    copy = thaw(frozen.spec, frozen=frozen)
-    copy.after = []
-    return copy
 
 
 def _is_described(value: Any) -> bool:

@@ -1,14 +1,15 @@
-"""The handles of single steps: task, error handler, queue and router."""
+"""The handles of steps that call something: task, error handler and router."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from graphkit.build.base import BaseStep, _names, field_dict
-from graphkit.build.fields import FieldList
+from graphkit.build.base import BaseStep, field_dict, names_of
+from graphkit.build.fields import FieldDict, FieldList
 from graphkit.build.picture import PictureMixin
-from graphkit.core.errors import GraphError, choices, nearest
+from graphkit.core.errors import choices, nearest
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -62,6 +63,9 @@ class TaskStep(BaseStep):
     responder: bool | None
     input_path: str | None
     result_path: str | None
+    _class_name: str | None
+    _class_args: FieldDict
+    _handler: str | None
 
     def __init__(
         self,
@@ -91,8 +95,7 @@ class TaskStep(BaseStep):
     @property
     def class_name(self) -> str | None:
         """Name or dotted path of the class."""
-        name: str | None = self._class_name
-        return name
+        return self._class_name
 
     @class_name.setter
     def class_name(self, value: Any) -> None:
@@ -101,8 +104,7 @@ class TaskStep(BaseStep):
     @property
     def handler(self) -> str | None:
         """The method or function that is called."""
-        name: str | None = self._handler
-        return name
+        return self._handler
 
     @handler.setter
     def handler(self, value: Any) -> None:
@@ -111,8 +113,7 @@ class TaskStep(BaseStep):
     @property
     def class_args(self) -> dict[str, Any]:
         """Arguments of the class."""
-        args: dict[str, Any] = self._class_args
-        return args
+        return self._class_args
 
     @class_args.setter
     def class_args(self, value: Mapping[str, Any] | None) -> None:
@@ -132,6 +133,7 @@ class ErrorStep(TaskStep):
 
     kind: ClassVar[str] = "error_step"
     _fields: ClassVar[tuple[str, ...]] = (*TaskStep._fields, "before")
+    _before: FieldList
 
     def __init__(
         self,
@@ -150,85 +152,16 @@ class ErrorStep(TaskStep):
         super().__init__(
             class_name, class_args, handler, name, after, full_event, function, responder, input_path, result_path
         )
-        self.__dict__["_before"] = FieldList(_names(before), self._touch)
+        self.__dict__["_before"] = FieldList(names_of(before), self._touch)
 
     @property
     def before(self) -> list[str]:
         """Names of the steps at which the flow goes on after the handler."""
-        names: list[str] = self._before
-        return names
+        return self._before
 
     @before.setter
     def before(self, value: Any) -> None:
-        self.__dict__["_before"] = FieldList(_names(value), self._touch)
-
-
-class QueueStep(BaseStep):
-    """A queue: in memory, or a real stream at ``path``.
-
-    Parameters
-    ----------
-    name, after
-        Name, and names of the steps before.
-    path
-        URL of the stream, such as ``"file:///data/events.db"``; empty for a queue in memory.
-    shards, retention_in_hours
-        Settings of the stream.
-    trigger_args
-        Settings of whoever reads the stream.
-    **options
-        More settings of the stream.
-
-    Examples
-    --------
-    >>> QueueStep("q", path="memory://jobs", batch=10).to_dict()
-    {'kind': 'queue', 'name': 'q', 'path': 'memory://jobs', 'options': {'batch': 10}}
-    """
-
-    kind: ClassVar[str] = "queue"
-    default_shape: ClassVar[str] = "cds"
-    _fields: ClassVar[tuple[str, ...]] = (
-        *BaseStep._fields,
-        "path",
-        "shards",
-        "retention_in_hours",
-        "trigger_args",
-        "options",
-    )
-    path: str | None
-    shards: int | None
-    retention_in_hours: int | None
-
-    def __init__(
-        self,
-        name: str | None = None,
-        path: str | None = None,
-        after: Any = None,
-        shards: int | None = None,
-        retention_in_hours: int | None = None,
-        trigger_args: Mapping[str, Any] | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(name, after)
-        self.__dict__.update(
-            path=path,
-            shards=shards,
-            retention_in_hours=retention_in_hours,
-            trigger_args=None if trigger_args is None else field_dict(self, trigger_args),
-            options=field_dict(self, options),
-        )
-
-    def to(self, class_name: Any = None, name: str | None = None, handler: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Add a step after this queue; it must name the ``function`` that it runs in."""
-        function = args[1] if len(args) > 1 else kwargs.get("function")
-        if not function and not getattr(class_name, "function", None) and not (
-            isinstance(class_name, Mapping) and class_name.get("function")
-        ):
-            raise GraphError(
-                f"step {name or class_name or handler!r} follows the queue {self.name!r}, so it must name the function "
-                f"that it runs in: to(..., function='name')"
-            )
-        return super().to(class_name, name, handler, *args, **kwargs)
+        self.__dict__["_before"] = FieldList(names_of(value), self._touch)
 
 
 class RouterStep(PictureMixin, TaskStep):
@@ -254,6 +187,7 @@ class RouterStep(PictureMixin, TaskStep):
     kind: ClassVar[str] = "router"
     default_shape: ClassVar[str] = "doubleoctagon"
     _fields: ClassVar[tuple[str, ...]] = (*TaskStep._fields, "routes")
+    _routes: dict[str, Any]
 
     def __init__(
         self,
@@ -280,14 +214,15 @@ class RouterStep(PictureMixin, TaskStep):
             self.add_route(key, route)
 
     @property
-    def routes(self) -> dict[str, Any]:
-        """The routes by key."""
-        return dict(self._routes)
+    def routes(self) -> Mapping[str, Any]:
+        """The routes by key, to look at; :meth:`add_route` and ``del`` change them."""
+        return MappingProxyType(self._routes)
 
     @routes.setter
     def routes(self, routes: Mapping[str, Any] | None) -> None:
-        self.__dict__["_routes"] = {}
-        for key, route in (routes or {}).items():
+        new = dict(routes or {})
+        self.clear_children()
+        for key, route in new.items():
             self.add_route(key, route)
 
     def add_route(
@@ -315,13 +250,10 @@ class RouterStep(PictureMixin, TaskStep):
         GraphError
             If nothing says what the route does.
         """
+        from graphkit.build.place import place_route
         from graphkit.build.shorthand import make_route
 
-        step = make_route(key, route, class_name, handler, function, class_args)
-        step.set_parent(self)
-        self._routes[key] = step
-        self._touch()
-        return step
+        return place_route(self, key, make_route(self, key, route, class_name, handler, function, class_args))
 
     def clear_children(self, routes: Any = None) -> None:
         """Remove some routes, or all of them when none is given."""
@@ -360,6 +292,6 @@ class RouterStep(PictureMixin, TaskStep):
 
     def _no_route(self, key: str) -> KeyError:
         return KeyError(
-            f"the router {self.name!r} has no route {key!r}{nearest(key, self._routes)}; there is "
-            f"{choices(self._routes)}"
+            f"the router {self.name!r} has no route {key!r}; there is {choices(self._routes)}"
+            f"{nearest(key, self._routes)}"
         )
