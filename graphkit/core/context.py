@@ -119,8 +119,10 @@ class GraphContext:
             return name
         endpoints = self.get_param("endpoints") or {}
         if name not in endpoints:
-            raise LookupError(f"no URL is known for the function {name!r}: give a full URL, or set the server's "
-                              f"parameter 'endpoints' to a dict that has {name!r}")
+            raise LookupError(
+                f"no URL is known for the function {name!r}: give a full URL, or set the server's "
+                f"parameter 'endpoints' to a dict that has {name!r}"
+            )
         return str(endpoints[name])
 
     def push_error(self, event: Any, message: str, source: str | None = None, **kwargs: Any) -> None:

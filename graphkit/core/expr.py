@@ -169,8 +169,9 @@ def _check(node: ast.AST, text: str, where: str) -> None:
             problem = f"{type(part).__name__.lower()} is not allowed"
         if problem:
             column = getattr(part, "col_offset", 0)
-            raise GraphError(f"{where}: {text!r} is refused: {problem}, at column {column + 1}\n  {text}\n"
-                             f"  {' ' * column}^")
+            raise GraphError(
+                f"{where}: {text!r} is refused: {problem}, at column {column + 1}\n  {text}\n  {' ' * column}^"
+            )
 
 
 def _reason(exc: BaseException) -> str:

@@ -112,4 +112,3 @@ def _unwired(*args: Any, **kwargs: Any) -> Any:
 
 
 seam = Seam()
-

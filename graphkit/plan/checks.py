@@ -36,8 +36,11 @@ def _node_problems(node: Node) -> Iterator[Problem]:
     if node.parent is not None and (not node.name or "/" in node.name):
         yield Problem(path=path, message=f"{node.name!r} is no step name: it may not be empty or hold '/'")
     if isinstance(step, Flow) and step.engine is not None and step.engine not in ENGINES:
-        yield Problem(path=path, message=f"the engine {step.engine!r} is not known{nearest(step.engine, ENGINES)}; "
-                                         f"there is 'sync' and 'async'")
+        yield Problem(
+            path=path,
+            message=f"the engine {step.engine!r} is not known{nearest(step.engine, ENGINES)}; "
+            f"there is 'sync' and 'async'",
+        )
     if isinstance(step, Task) and not isinstance(step, Router) and not (step.class_name or step.handler):
         yield Problem(path=path, message="neither class_name nor handler is given")
     if isinstance(step, Queue) and step.shards is not None and step.shards < 1:
@@ -46,7 +49,8 @@ def _node_problems(node: Node) -> Iterator[Problem]:
 
 def _responder_problems(path: str, flow: Flow) -> Iterator[Problem]:
     responders = [
-        name for name, step in flow.steps.items()
+        name
+        for name, step in flow.steps.items()
         if isinstance(step, Task) and step.responder and not isinstance(step, Error)
     ]
     if len(responders) > 1:
@@ -61,8 +65,10 @@ def _after_responder(nodes: dict[str, Node], left: dict[str, list[Edge]]) -> Ite
             continue
         for edge in edges:
             if edge.kind is EdgeKind.FLOW:
-                yield Problem(path=edge.head, message=f"it comes after the step {nodes[tail].name!r}, which responds "
-                                                      f"and so must be the last")
+                yield Problem(
+                    path=edge.head,
+                    message=f"it comes after the step {nodes[tail].name!r}, which responds and so must be the last",
+                )
 
 
 def _queue_problems(nodes: dict[str, Node], left: dict[str, list[Edge]]) -> Iterator[Problem]:
@@ -75,12 +81,18 @@ def _queue_problems(nodes: dict[str, Node], left: dict[str, list[Edge]]) -> Iter
             if edge.kind is not EdgeKind.FLOW:
                 continue
             if not head.function:
-                yield Problem(path=edge.head, message=f"it follows the queue {nodes[tail].name!r}, so it must name the "
-                                                      f"function that it runs in (function=...)")
+                yield Problem(
+                    path=edge.head,
+                    message=f"it follows the queue {nodes[tail].name!r}, so it must name the "
+                    f"function that it runs in (function=...)",
+                )
             elif readers.setdefault(head.function, tail) != tail:
                 first = nodes[readers[head.function]].name
-                yield Problem(path=edge.head, message=f"the function {head.function!r} reads from two queues, {first!r} "
-                                                      f"and {nodes[tail].name!r}; it may read from one")
+                yield Problem(
+                    path=edge.head,
+                    message=f"the function {head.function!r} reads from two queues, {first!r} "
+                    f"and {nodes[tail].name!r}; it may read from one",
+                )
 
 
 def _cycles(nodes: dict[str, Node], left: dict[str, list[Edge]]) -> Iterator[Problem]:
@@ -134,8 +146,10 @@ def _unreachable(topology: Topology, left: dict[str, list[Edge]], cyclic: list[s
     nodes = topology.nodes
     entered = {edge.head for edges in left.values() for edge in edges}
     reached = {
-        path for path, node in nodes.items()
-        if node.parent is None or nodes[node.parent].kind is Kind.ROUTER
+        path
+        for path, node in nodes.items()
+        if node.parent is None
+        or nodes[node.parent].kind is Kind.ROUTER
         or (path not in entered and node.kind is not Kind.ERROR and not node.step.after)
     }
     todo = list(reached)

@@ -9,7 +9,6 @@ from graphkit.plan.topology import Edge, EdgeKind, Node, Topology
 from graphkit.plan.trace import flow_ends, join
 from graphkit.spec.steps import Flow, Kind, Queue
 
-
 #: Ranks of answers: a graph's own error handler ends it; the answering step comes next; a step's error handler that
 #: leads nowhere answers where the answering step was not reached.
 RANK_CATCH, RANK_ANSWER, RANK_HANDLER = 0, 1, 2
@@ -105,9 +104,7 @@ def _local_steps(topology: Topology, current: str) -> set[str]:
     return local
 
 
-def _flow_plan(
-    topology: Topology, node: Node, local: set[str], current: str, problems: list[str]
-) -> FlowPlan:
+def _flow_plan(topology: Topology, node: Node, local: set[str], current: str, problems: list[str]) -> FlowPlan:
     flow = node.step
     assert isinstance(flow, Flow)
     nodes = topology.nodes
@@ -119,11 +116,13 @@ def _flow_plan(
     cut = _in_memory_cut(nodes, edges, current)
     edges = [edge for edge in edges if (edge.tail, edge.head) not in cut]
     local_flow = {path: nodes[path] for path in own}
-    starts, ends, answer = flow_ends(node.path, _only(flow, node.path, inside), local_flow, edges)
+    starts, _, answer = flow_ends(node.path, _only(flow, node.path, inside), local_flow, edges)
     if current not in ("", "*"):
         starts = _entries(topology, inside, current) or starts
     if not starts and own:
-        problems.append(f"the function {current!r} cannot be reached: no step of it follows a queue or starts the graph")
+        problems.append(
+            f"the function {current!r} cannot be reached: no step of it follows a queue or starts the graph"
+        )
     if not own and current not in ("", "*"):
         problems.append(f"no step runs in the function {current!r}")
     return _lines(node.path, own, nodes, edges, starts, answer, flow.on_error)
@@ -134,7 +133,8 @@ def _only(flow: Flow, path: str, inside: set[str]) -> Flow:
     # what preceded a step in another function does not keep it from starting here
     kept = {
         name: msgspec.structs.replace(step, after=tuple(item for item in step.after if item in steps))
-        if any(item not in steps for item in step.after) else step
+        if any(item not in steps for item in step.after)
+        else step
         for name, step in steps.items()
     }
     final = flow.final_step if flow.final_step in steps else None
@@ -145,8 +145,11 @@ def _entries(topology: Topology, inside: set[str], current: str) -> tuple[str, .
     """Return the steps of a child function that a queue leads to."""
     nodes = topology.nodes
     found = {
-        edge.head: None for edge in topology.edges
-        if edge.head in inside and edge.kind is EdgeKind.FLOW and nodes[edge.tail].kind is Kind.QUEUE
+        edge.head: None
+        for edge in topology.edges
+        if edge.head in inside
+        and edge.kind is EdgeKind.FLOW
+        and nodes[edge.tail].kind is Kind.QUEUE
         and nodes[edge.head].function == current
     }
     return tuple(found)
@@ -161,26 +164,36 @@ def _crossings(topology: Topology, inside: set[str], current: str) -> list[str]:
         tail, head = nodes[edge.tail], nodes[edge.head]
         if isinstance(tail.step, Queue):
             if not tail.step.path:
-                found.append(f"step {edge.tail!r}: the queue has no path, so that the function {head.function!r} cannot "
-                             f"read from it")
+                found.append(
+                    f"step {edge.tail!r}: the queue has no path, so that the function {head.function!r} cannot "
+                    f"read from it"
+                )
         elif head.function != "*":
-            found.append(f"step {edge.head!r} runs in the function {head.function!r}, but follows {edge.tail!r} of "
-                         f"{current or 'the root function'!r} without a queue between them")
+            found.append(
+                f"step {edge.head!r} runs in the function {head.function!r}, but follows {edge.tail!r} of "
+                f"{current or 'the root function'!r} without a queue between them"
+            )
     return found
 
 
 def _in_memory_cut(nodes: dict[str, Node], edges: list[Edge], current: str) -> set[tuple[str, str]]:
-    """A queue with a path is a real stream in a server of one function: nothing follows it in this process."""
+    """Return the edges behind real streams: in a server of one function, nothing follows a queue with a path."""
     if current == "*":
         return set()
     return {
-        (edge.tail, edge.head) for edge in edges
+        (edge.tail, edge.head)
+        for edge in edges
         if isinstance(nodes[edge.tail].step, Queue) and nodes[edge.tail].step.path  # type: ignore[union-attr]
     }
 
 
 def _lines(
-    path: str, own: list[str], nodes: dict[str, Node], edges: list[Edge], starts: tuple[str, ...], answer: str | None,
+    path: str,
+    own: list[str],
+    nodes: dict[str, Node],
+    edges: list[Edge],
+    starts: tuple[str, ...],
+    answer: str | None,
     on_error: str | None,
 ) -> FlowPlan:
     follow: dict[str, list[str]] = {}

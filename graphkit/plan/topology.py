@@ -1,6 +1,4 @@
-"""Nodes and edges of a graph, worked out from its spec. It never fails: what is wrong is listed as problems,
-so that a half-built graph can still be drawn.
-"""
+"""Nodes and edges of a graph, as worked out from its spec; what is wrong stands beside them, as problems."""
 
 from __future__ import annotations
 

@@ -31,9 +31,7 @@ def trace_topology(root: Root) -> Topology:
     edges: list[Edge] = []
     for node in nodes.values():
         if isinstance(node.step, Router):
-            edges += [
-                Edge(tail=node.path, head=join(node.path, key), kind=EdgeKind.ROUTE) for key in node.step.routes
-            ]
+            edges += [Edge(tail=node.path, head=join(node.path, key), kind=EdgeKind.ROUTE) for key in node.step.routes]
         elif isinstance(node.step, Flow):
             edges += _flow_edges(node.path, node.step, problems)
     starts: tuple[str, ...] = ("",)
@@ -108,9 +106,7 @@ def _walk(root: Root) -> Iterator[Node]:
         path, step, parent, function, name = todo.pop()
         function = getattr(step, "function", None) or function
         yield Node(path=path, name=name, kind=step.kind, step=step, parent=parent, function=function)
-        todo += [
-            (join(path, key), child, path, function, key) for key, child in reversed(list(children(step).items()))
-        ]
+        todo += [(join(path, key), child, path, function, key) for key, child in reversed(list(children(step).items()))]
 
 
 def _flow_edges(path: str, flow: Flow, problems: list[Problem]) -> Iterator[Edge]:

@@ -151,8 +151,9 @@ def _known(data: Mapping[str, Any], record: type[Any], where: str, problems: lis
         if key == "kind" or key in _MLRUN_ONLY:
             continue
         if key not in allowed:
-            problems.append(f"{where} has the unknown key {key!r}{nearest(key, allowed)}; there is "
-                            f"{choices(allowed, most=20)}")
+            problems.append(
+                f"{where} has the unknown key {key!r}{nearest(key, allowed)}; there is {choices(allowed, most=20)}"
+            )
         elif value is not None:
             fields[key] = value
     return fields

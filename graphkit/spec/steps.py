@@ -91,8 +91,15 @@ AnyStep = Union[Task, Router, Queue, Error, Flow]  # noqa: UP007  # msgspec read
 Root = Union[RootFlow, Router]  # noqa: UP007
 
 
-class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True,
-             tag_field="kind", tag="server"):
+class Server(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="server",
+):
     """A graph together with how it is served."""
 
     graph: Root | None = None
