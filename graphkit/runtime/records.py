@@ -6,9 +6,10 @@ import datetime as dt
 import threading
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
+
+import msgspec
 
 from graphkit.runtime.snapshot import SCALARS, Snapshots
 
@@ -17,8 +18,7 @@ MOST_BYTES = 32 * 2**20
 MOST_STEPS = 10_000
 
 
-@dataclass(frozen=True)
-class StepRecord:
+class StepRecord(msgspec.Struct, frozen=True):
     """What one step did with one event.
 
     Attributes
@@ -54,8 +54,7 @@ class StepRecord:
         }
 
 
-@dataclass(frozen=True)
-class RunRecord:
+class RunRecord(msgspec.Struct, frozen=True):
     """One event through the graph, step by step.
 
     Attributes
@@ -118,19 +117,16 @@ class RunRecord:
         return run_html(self)
 
 
-class Entry:
-    """A step that is running, or has run."""
+class Entry(msgspec.Struct):
+    """A step that is running, or has run. A struct, since one is made for every step."""
 
-    __slots__ = ("duration_us", "error", "input", "output", "result", "started", "step")
-
-    def __init__(self, step: Any, given: Any) -> None:
-        self.step = step
-        self.input = given
-        self.output: Any = None
-        self.error: str | None = None
-        self.duration_us = 0.0
-        self.result: Any = None
-        self.started = 0
+    step: Any
+    input: Any
+    started: int = 0
+    output: Any = None
+    error: str | None = None
+    duration_us: float = 0.0
+    result: Any = None
 
 
 class Recorder:
