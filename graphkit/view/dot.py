@@ -179,7 +179,7 @@ class _Drawing:
         box_id = key("box", node.path) if kind == "router" else node_id(node.path)
         return (
             f"\tsubgraph cluster_{self.ids[node.path]} {{\n"
-            f"\tgraph [label=<{label}> labeljust=l labelloc=t style=\"rounded,filled{',dashed' if wrong else ''}\" "
+            f'\tgraph [label=<{label}> labeljust=l labelloc=t style="rounded,filled{",dashed" if wrong else ""}" '
             f'fillcolor="{fill}" color="{theme.WRONG if wrong else line}" penwidth="{1.6 if wrong else 1.0}" margin=10 '
             f'fontcolor="{theme.QUIET}" id="{box_id}" class="{kind}-box{" problem" if wrong else ""}" '
             f"tooltip={quoted_tooltip(self._tooltip(node))}]\n"
@@ -189,7 +189,7 @@ class _Drawing:
         tint = self.tints[function]
         return (
             f"\tsubgraph cluster_fn_{self.ids[first]} {{\n"
-            f"\tgraph [label=<<I>{html(shortened(function))}</I>> labeljust=l labelloc=t style=\"rounded,filled\" "
+            f'\tgraph [label=<<I>{html(shortened(function))}</I>> labeljust=l labelloc=t style="rounded,filled" '
             f'fillcolor="{tint.fill}" color="{tint.line}" penwidth="1.0" margin=10 fontcolor="{tint.line}" '
             f'id="{key("function", function, holder.path)}" class="function-box" '
             f"tooltip={quoted_tooltip('function ' + function)}]\n"
@@ -258,9 +258,7 @@ class _Drawing:
             tail, tail_box = self._body_end(edge.tail), f"cluster_body_{self.ids[edge.tail]}"
         else:
             tail, tail_box = self.exit(edge.tail)
-        return (
-            f'\t{tail} -> {head} [id="{edge_id(edge)}" class={edge.kind}{attributes}{_cut(tail_box, head_box)}]\n'
-        )
+        return f'\t{tail} -> {head} [id="{edge_id(edge)}" class={edge.kind}{attributes}{_cut(tail_box, head_box)}]\n'
 
     def entry(self, path: str) -> tuple[str, str]:
         """Return the node at which an edge into a step ends, and the box at whose border it is cut."""
@@ -363,7 +361,4 @@ def _target_lines(drawing: _Drawing, index: int, target: Outside) -> Iterator[st
     )
     for path in target.after:
         tail, box = drawing.exit(path)
-        yield (
-            f'\t{tail} -> t{index} [id="{key("target-edge", str(index), path)}" class=target'
-            f"{_cut(box, '')}]\n"
-        )
+        yield (f'\t{tail} -> t{index} [id="{key("target-edge", str(index), path)}" class=target{_cut(box, "")}]\n')

@@ -39,9 +39,7 @@ def fold(topology: Topology) -> Topology:
         gone.update(dict.fromkeys(middle, middle[0]))
     if not gone:
         return topology
-    nodes = {
-        path: folded.get(path, node) for path, node in topology.nodes.items() if gone.get(path, path) == path
-    }
+    nodes = {path: folded.get(path, node) for path, node in topology.nodes.items() if gone.get(path, path) == path}
     edges = dict.fromkeys(
         Edge(tail=gone.get(edge.tail, edge.tail), head=gone.get(edge.head, edge.head), kind=edge.kind)
         for edge in topology.edges

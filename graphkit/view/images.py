@@ -72,10 +72,7 @@ def outline_html(outline: str, note: str) -> str:
     >>> outline_html("a -> b", "no renderer")
     '<pre style="...">a -&gt; b</pre><div>no renderer</div>'
     """
-    return (
-        f'<pre style="margin:0;line-height:1.35;overflow-x:auto">{escape(outline)}</pre>'
-        f"<div>{escape(note)}</div>"
-    )
+    return f'<pre style="margin:0;line-height:1.35;overflow-x:auto">{escape(outline)}</pre><div>{escape(note)}</div>'
 
 
 def _image(svg: bytes, alt: str) -> str:

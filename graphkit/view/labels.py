@@ -112,8 +112,10 @@ def targets_of(topology: Topology, targets: Iterable[Any] | None) -> list[Outsid
         target = _outside(thing, "target", theme.TARGET.shape)
         for path in target.after:
             if path not in topology.nodes:
-                raise GraphError(f"the target {target.name!r} comes after {path!r}, which is no step of the graph"
-                                 f"{nearest(path, topology.nodes)}")
+                raise GraphError(
+                    f"the target {target.name!r} comes after {path!r}, which is no step of the graph"
+                    f"{nearest(path, topology.nodes)}"
+                )
         ends = topology.ends if topology.answer is None else (topology.answer,)
         found.append(target if target.after else Outside(target.name, target.shape, ends))
     return found

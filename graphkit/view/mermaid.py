@@ -126,5 +126,7 @@ def _text(text: str) -> str:
 def _classes() -> list[str]:
     looks = {"start": theme.START, **{str(kind): look for kind, look in theme.KINDS.items() if look.shape}}
     lines = [f"  classDef {name} fill:{look.fill},stroke:{look.line},color:{theme.INK}" for name, look in looks.items()]
-    return [*lines, f"  classDef problem fill:{theme.WRONG_FILL},stroke:{theme.WRONG},stroke-dasharray:4,"
-                    f"color:{theme.INK}"]
+    return [
+        *lines,
+        f"  classDef problem fill:{theme.WRONG_FILL},stroke:{theme.WRONG},stroke-dasharray:4,color:{theme.INK}",
+    ]

@@ -54,8 +54,10 @@ def alt_text(topology: Topology) -> str:
     inner = [node for path, node in topology.nodes.items() if path]
     root = root_of(topology)
     if isinstance(topology.root, Router):
-        return f"Router{_called(root)} with {_count(len(inner), 'route')}{_list(node.name for node in inner)}." \
-               f"{_problem_count(topology)}"
+        return (
+            f"Router{_called(root)} with {_count(len(inner), 'route')}{_list(node.name for node in inner)}."
+            f"{_problem_count(topology)}"
+        )
     steps = [node for node in inner if node.parent == ""]
     said = []
     for node in steps:
@@ -73,8 +75,10 @@ def alt_text(topology: Topology) -> str:
         said.append(text)
     if len(said) > 8:
         said = [*said[:7], f"and {len(said) - 7:,} more"]
-    return f"Flow{_called(root)} with {_count(len(steps), 'step')}{': ' if said else ''}{'; '.join(said)}." \
-           f"{_problem_count(topology)}"
+    return (
+        f"Flow{_called(root)} with {_count(len(steps), 'step')}{': ' if said else ''}{'; '.join(said)}."
+        f"{_problem_count(topology)}"
+    )
 
 
 class _Outline:

@@ -26,8 +26,9 @@ from graphkit.view.text import is_script
 
 _TEXT_FORMATS = frozenset({"dot", "gv", "mmd", "mermaid"})
 _BITMAPS = frozenset({"png", "jpg", "jpeg", "jpe", "gif", "bmp", "webp", "tif", "tiff"})
-_LINKS = frozenset({"url", "href", "edgeurl", "edgehref", "headurl", "headhref", "labelurl", "labelhref", "tailurl",
-                    "tailhref"})
+_LINKS = frozenset(
+    {"url", "href", "edgeurl", "edgehref", "headurl", "headhref", "labelurl", "labelhref", "tailurl", "tailhref"}
+)
 #: Files are sharper than screens need, as they are scaled in documents.
 _FILE_DPI = 144
 #: A cell that shows a picture waits so long for each of its forms, then it shows the outline.
@@ -63,8 +64,9 @@ class GraphPicture(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no
         ``renderer``, ``formatter``, ``neato_no_op`` and ``quiet`` are graphviz's and have no effect: what the program
         says when it succeeds is never shown.
         """
-        drawn = render(self.source, (format or self.format).lower(), engine=engine or self.engine, dpi=dpi,
-                       timeout_s=timeout_s)
+        drawn = render(
+            self.source, (format or self.format).lower(), engine=engine or self.engine, dpi=dpi, timeout_s=timeout_s
+        )
         return drawn if encoding is None else drawn.decode(encoding)
 
     def render(

@@ -197,8 +197,10 @@ def _array(value: Any, depth: int, limit: int) -> str:
     more = f", {_CUT}" if size > len(first) else ""
     sizes = " x ".join(f"{length:,}" for length in shape)
     named = f" {', '.join(value.dtype.names)}" if getattr(value.dtype, "names", None) else ""
-    return f"{'array' if kind == 'ndarray' else kind} {sizes} {value.dtype if not named else 'of' + named} " \
-           f"[{', '.join(first)}{more}]"
+    return (
+        f"{'array' if kind == 'ndarray' else kind} {sizes} {value.dtype if not named else 'of' + named} "
+        f"[{', '.join(first)}{more}]"
+    )
 
 
 def _flat(value: Any, count: int) -> list[Any]:

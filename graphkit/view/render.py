@@ -23,8 +23,22 @@ _PACKAGE = "graphviz-pure"
 _PROGRAMS = (_PACKAGE, f"{_PACKAGE}.exe")
 #: What the embedded program writes; anything else needs a system Graphviz.
 EMBEDDED_FORMATS = frozenset(
-    ["canon", "dot", "dot_json", "gv", "jpe", "jpeg", "jpg", "json", "json0", "plain",
-     "plain-ext", "png", "svg", "xdot"]
+    [
+        "canon",
+        "dot",
+        "dot_json",
+        "gv",
+        "jpe",
+        "jpeg",
+        "jpg",
+        "json",
+        "json0",
+        "plain",
+        "plain-ext",
+        "png",
+        "svg",
+        "xdot",
+    ]
 )
 FORMATS = EMBEDDED_FORMATS | {"bmp", "eps", "gif", "pdf", "ps", "ps2", "svgz", "tif", "tiff", "webp"}
 _INSTALL = (
@@ -62,8 +76,9 @@ def find_renderer(format: str = "svg") -> Renderer:
     return _able(format)[0]
 
 
-def render(dot: str, format: str = "svg", *, engine: str = "dot", dpi: int | None = None, timeout_s: float | None = None
-           ) -> bytes:
+def render(
+    dot: str, format: str = "svg", *, engine: str = "dot", dpi: int | None = None, timeout_s: float | None = None
+) -> bytes:
     """Return a drawing of DOT text.
 
     Parameters
@@ -127,15 +142,19 @@ def _run(command: Sequence[str], dot: str, timeout_s: float | None) -> bytes:
 
 def _able(format: str) -> list[Renderer]:
     if format not in FORMATS:
-        raise GraphkitError(f"the format {format!r} is not known{nearest(format, FORMATS)}; there is "
-                          f"{choices(FORMATS, most=len(FORMATS))}")
+        raise GraphkitError(
+            f"the format {format!r} is not known{nearest(format, FORMATS)}; there is "
+            f"{choices(FORMATS, most=len(FORMATS))}"
+        )
     found = list(_candidates())
     if not found:
         raise GraphkitError(f"no program that draws graphs was found: pip install {_PACKAGE}, or {_INSTALL}")
     able = [renderer for renderer in found if renderer.writes(format)]
     if not able:
-        raise GraphkitError(f"the embedded renderer does not write {format}, only svg, png, jpg and text forms. Save "
-                          f"the picture as svg or png, or {_INSTALL}")
+        raise GraphkitError(
+            f"the embedded renderer does not write {format}, only svg, png, jpg and text forms. Save "
+            f"the picture as svg or png, or {_INSTALL}"
+        )
     return able
 
 

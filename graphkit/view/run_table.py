@@ -25,12 +25,23 @@ _CELL = "padding:3px 10px;text-align:left;vertical-align:top"
 class StepRun(Protocol):
     """What is read of one step's part in a run."""
 
-    name: str
-    kind: Any
-    input: Any
-    output: Any
-    duration_us: float | None
-    error: str | None
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> Any: ...
+
+    @property
+    def input(self) -> Any: ...
+
+    @property
+    def output(self) -> Any: ...
+
+    @property
+    def duration_us(self) -> float | None: ...
+
+    @property
+    def error(self) -> str | None: ...
 
 
 class Run(Protocol):
@@ -39,14 +50,29 @@ class Run(Protocol):
     A record may also have ``dropped``, the number of steps that ran and were not kept.
     """
 
-    id: Any
-    path: Any
-    method: Any
-    status: Any
-    started: Any
-    duration_us: float | None
-    answer: Any
-    steps: Sequence[Any]
+    @property
+    def id(self) -> Any: ...
+
+    @property
+    def path(self) -> Any: ...
+
+    @property
+    def method(self) -> Any: ...
+
+    @property
+    def status(self) -> Any: ...
+
+    @property
+    def started(self) -> Any: ...
+
+    @property
+    def duration_us(self) -> float | None: ...
+
+    @property
+    def answer(self) -> Any: ...
+
+    @property
+    def steps(self) -> Sequence[Any]: ...
 
 
 def run_text(record: Run) -> str:
@@ -92,8 +118,9 @@ def run_html(record: Run) -> str:
     rows = [_html_row(step, longest) for step in shown]
     if _hidden(record):
         rows.append(f'<tr><td colspan="5" style="{_CELL}">… {_hidden(record):,} more steps</td></tr>')
-    head = "".join(f'<th style="{_CELL};font-weight:600">{name}</th>' for name in
-                   ("step", "kind", "time", "input", "output"))
+    head = "".join(
+        f'<th style="{_CELL};font-weight:600">{name}</th>' for name in ("step", "kind", "time", "input", "output")
+    )
     table = (
         f'<table style="border-collapse:collapse;margin:4px 0"><thead><tr style="border-bottom:2px solid {_LINE}">'
         f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"

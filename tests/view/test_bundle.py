@@ -40,9 +40,7 @@ def test_small_and_empty_graphs(build: Any, steps: int) -> None:
     assert list(mime_bundle(build.chain(steps))) == FORMS
 
 
-def test_without_a_renderer_the_outline_is_shown_with_what_to_do(
-    build: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_renderer_the_outline_is_shown_with_what_to_do(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SETTING, "/no/such/dot")
     bundle = mime_bundle(build.iris())
     assert list(bundle) == ["text/html", "text/plain"]

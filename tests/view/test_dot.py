@@ -17,10 +17,43 @@ SVG = "{http://www.w3.org/2000/svg}"
 TITLE = "{http://www.w3.org/1999/xlink}title"
 
 NASTY = [
-    "<lambda>", "<b>bold</b>", "<script>alert(1)</script>", "&lt;b&gt;", "&amp;", "a & b", 'say "hi"', "it's",
-    "m:v1", "a:b:c", "back\\slash", "ends in \\", "\\N \\G \\T \\n \\l", "{a|b}", "a->b", "node", "graph", "%3",
-    "# no comment", "// nor this", "/* nor that */", "é", "日本語", "🎉", "a;b", "[x=y]", "  spaces  ", "0", "-1.5",
-    "<", ">", '"', "\\", "<<B>x</B>>", "&#92;", "\u202etxt", "x" * 60,
+    "<lambda>",
+    "<b>bold</b>",
+    "<script>alert(1)</script>",
+    "&lt;b&gt;",
+    "&amp;",
+    "a & b",
+    'say "hi"',
+    "it's",
+    "m:v1",
+    "a:b:c",
+    "back\\slash",
+    "ends in \\",
+    "\\N \\G \\T \\n \\l",
+    "{a|b}",
+    "a->b",
+    "node",
+    "graph",
+    "%3",
+    "# no comment",
+    "// nor this",
+    "/* nor that */",
+    "é",
+    "日本語",
+    "🎉",
+    "a;b",
+    "[x=y]",
+    "  spaces  ",
+    "0",
+    "-1.5",
+    "<",
+    ">",
+    '"',
+    "\\",
+    "<<B>x</B>>",
+    "&#92;",
+    "\u202etxt",
+    "x" * 60,
 ]
 
 
@@ -39,7 +72,8 @@ def test_a_flow_is_drawn_with_its_start_steps_and_edges(build: Any, drawn: Any) 
     picture = drawn(build.graph(build.task("a"), build.task("b", "a")))
     assert set(picture.nodes) == {"start", "step:a", "step:b"}
     assert {edge: picture.ends(edge) for edge in picture.edges} == {
-        "start:a": ("start", "step:a"), "flow:a:b": ("step:a", "step:b"),
+        "start:a": ("start", "step:a"),
+        "flow:a:b": ("step:a", "step:b"),
     }
 
 
@@ -107,9 +141,13 @@ def test_a_router_says_its_class_when_its_name_does_not(build: Any, drawn: Any) 
 
 
 def test_error_edges_are_dashed_and_others_are_not(build: Any, drawn: Any) -> None:
-    picture = drawn(build.graph(
-        build.task("a", on_error="fix"), build.task("b", "a"), build.error("fix", "b"),
-    ))
+    picture = drawn(
+        build.graph(
+            build.task("a", on_error="fix"),
+            build.task("b", "a"),
+            build.error("fix", "b"),
+        )
+    )
     styles = {edge: item.get("style", "solid") for edge, item in picture.edges.items()}
     assert styles == {"start:a": "solid", "flow:a:b": "solid", "error:a:fix": "dashed", "resume:fix:b": "solid"}
 
@@ -126,9 +164,13 @@ def test_the_handler_of_an_empty_flow_draws(build: Any, drawn: Any) -> None:
 
 
 def test_nested_flows_are_boxes_and_edges_end_at_their_borders(build: Any, drawn: Any) -> None:
-    picture = drawn(build.graph(
-        build.task("in"), build.flow("sub", [build.task("x"), build.task("y", "x")], "in"), build.task("out", "sub"),
-    ))
+    picture = drawn(
+        build.graph(
+            build.task("in"),
+            build.flow("sub", [build.task("x"), build.task("y", "x")], "in"),
+            build.task("out", "sub"),
+        )
+    )
     assert picture.inside("step:sub") == {"step:sub/x", "step:sub/y"}
     box = picture.boxes["step:sub"]["name"]
     assert picture.edges["flow:in:sub"]["lhead"] == picture.edges["flow:sub:out"]["ltail"] == box
@@ -167,11 +209,16 @@ def test_a_queue_shows_its_path(build: Any, drawn: Any) -> None:
 
 
 def test_child_functions_stand_in_boxes_of_their_own_tint(build: Any, drawn: Any) -> None:
-    picture = drawn(build.graph(
-        build.task("a"), build.queue("q", "a", path="memory://q"),
-        build.task("b", "q", function="one"), build.task("c", "b", function="one"),
-        build.queue("r", "c", path="memory://r"), build.task("d", "r", function="two"),
-    ))
+    picture = drawn(
+        build.graph(
+            build.task("a"),
+            build.queue("q", "a", path="memory://q"),
+            build.task("b", "q", function="one"),
+            build.task("c", "b", function="one"),
+            build.queue("r", "c", path="memory://r"),
+            build.task("d", "r", function="two"),
+        )
+    )
     one, two = picture.boxes["function:one:"], picture.boxes["function:two:"]
     assert picture.inside("function:one:") == {"step:b", "step:c"}
     assert picture.inside("function:two:") == {"step:d"}
@@ -316,7 +363,8 @@ def function_id(name: str) -> str:
 def test_scripts_in_names_reach_no_page(build: Any, renderer: str) -> None:
     evil = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
     topology = build.graph(
-        build.task(evil, comment=evil, function=evil, class_name=evil, shape=evil), build.queue("q", path=evil),
+        build.task(evil, comment=evil, function=evil, class_name=evil, shape=evil),
+        build.queue("q", path=evil),
         build.flow("f" + evil.replace("/", ""), []),
     )
     svg = render(dot_source(topology), "svg").decode()
@@ -351,7 +399,7 @@ def test_both_renderers_draw_the_same_structure(build: Any, renderer: str, drawn
 def test_long_chains_become_text(build: Any) -> None:
     source = dot_source(build.chain(4_500))
     assert source.count("->") == 4_500
-    assert source.count(" class=\"task") == 4_500
+    assert source.count(' class="task') == 4_500
 
 
 def test_the_same_graph_gives_the_same_text(build: Any) -> None:

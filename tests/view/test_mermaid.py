@@ -28,8 +28,15 @@ def test_boxes_are_closed_and_hold_what_they_should(build: Any) -> None:
     lines = lines_of(build.graph(build.flow("outer", [inner]), build.task("z", "outer")))
     kept = [line for line in lines if line == "end" or line.startswith(("subgraph", "n"))]
     assert kept[:9] == [
-        'subgraph n1["outer"]', 'subgraph n2["inner"]', 'subgraph box_n3[" "]', 'n3{{"m"}}:::router',
-        'n4(["a"]):::task', 'n5(["b"]):::task', "end", "end", "end",
+        'subgraph n1["outer"]',
+        'subgraph n2["inner"]',
+        'subgraph box_n3[" "]',
+        'n3{{"m"}}:::router',
+        'n4(["a"]):::task',
+        'n5(["b"]):::task',
+        "end",
+        "end",
+        "end",
     ]
 
 
@@ -52,10 +59,25 @@ def test_problems_and_functions_show(build: Any) -> None:
     assert "classDef problem" in text
 
 
-@pytest.mark.parametrize("name", [
-    "<lambda>", 'say "hi"', "a;b", "#quot;", "`code`", "end", "a -->|x| b", "<script>alert(1)", "[x]", "{y}",
-    "&amp;", "%% no comment", "日本語", "back\\slash",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<lambda>",
+        'say "hi"',
+        "a;b",
+        "#quot;",
+        "`code`",
+        "end",
+        "a -->|x| b",
+        "<script>alert(1)",
+        "[x]",
+        "{y}",
+        "&amp;",
+        "%% no comment",
+        "日本語",
+        "back\\slash",
+    ],
+)
 def test_names_hold_no_markup(build: Any, name: str) -> None:
     line = next(line for line in lines_of(build.graph(build.task(name))) if line.startswith("n1"))
     found = re.fullmatch(r'n1\(\["([^"<>`{}\[\]|\\%&]*)"\]\):::task', line)

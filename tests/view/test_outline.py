@@ -15,8 +15,12 @@ def test_a_flow_reads_from_left_to_right(build: Any) -> None:
 
 def test_branches_and_joins(build: Any) -> None:
     topology = build.graph(
-        build.task("split"), build.task("a", "split"), build.task("b", "split"), build.task("join", "a", "b"),
-        build.task("left", "join"), build.task("right", "join"),
+        build.task("split"),
+        build.task("a", "split"),
+        build.task("b", "split"),
+        build.task("join", "a", "b"),
+        build.task("left", "join"),
+        build.task("right", "join"),
     )
     assert outline(topology).splitlines()[1:] == [
         "  start -> split -> a -> join",
@@ -27,8 +31,12 @@ def test_branches_and_joins(build: Any) -> None:
 
 def test_error_handlers_say_what_they_catch_and_where_they_go_on(build: Any) -> None:
     topology = build.graph(
-        build.task("a", on_error="fix"), build.task("b", "a", on_error="fix"), build.task("c", "b"),
-        build.error("fix", "c"), build.error("panic"), on_error="panic",
+        build.task("a", on_error="fix"),
+        build.task("b", "a", on_error="fix"),
+        build.task("c", "b"),
+        build.error("fix", "c"),
+        build.error("panic"),
+        on_error="panic",
     )
     assert outline(topology).splitlines()[2:] == [
         "  on error of a, b -> fix, goes on at c",
@@ -38,7 +46,9 @@ def test_error_handlers_say_what_they_catch_and_where_they_go_on(build: Any) -> 
 
 def test_queues_and_functions(build: Any) -> None:
     topology = build.graph(
-        build.task("a"), build.queue("q", "a", path="kafka://b/t"), build.task("b", "q", function="child"),
+        build.task("a"),
+        build.queue("q", "a", path="kafka://b/t"),
+        build.task("b", "q", function="child"),
         build.task("c", "b", function="child"),
     )
     assert outline(topology).splitlines()[1:] == [
@@ -74,7 +84,8 @@ def test_a_router_and_routes_that_hold_more(build: Any) -> None:
 def test_problems_are_listed(build: Any) -> None:
     text = outline(build.graph(build.task("clean"), build.task("next", "claen")))
     assert text.splitlines()[-2:] == [
-        "  problems", "    next: after names 'claen', which is no step of the flow, did you mean 'clean'?"
+        "  problems",
+        "    next: after names 'claen', which is no step of the flow, did you mean 'clean'?",
     ]
 
 
@@ -85,7 +96,10 @@ def test_a_loop_is_told_once(build: Any) -> None:
 
 def test_every_edge_of_a_ladder_is_told(build: Any) -> None:
     topology = build.graph(
-        build.task("s"), build.task("a", "s"), build.task("b", "s"), build.task("c", "a", "b"),
+        build.task("s"),
+        build.task("a", "s"),
+        build.task("b", "s"),
+        build.task("c", "a", "b"),
         build.task("d", "a", "b"),
     )
     assert outline(topology).splitlines()[1:] == ["  start -> s -> a, b", "  a -> c, d", "  b -> c, d"]

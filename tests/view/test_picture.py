@@ -98,15 +98,19 @@ def test_attributes_win_over_the_defaults(build: Any) -> None:
     assert default < own
 
 
-@pytest.mark.parametrize("attributes", [
-    {"URL": "javascript:alert(1)"}, {"href": "JAVA\nSCRIPT:alert(1)"}, {"href": "data:text/html,<script>"},
-    {"label": "<<TABLE HREF='javascript:alert(1)'><TR><TD>x</TD></TR></TABLE>>"},
-])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"URL": "javascript:alert(1)"},
+        {"href": "JAVA\nSCRIPT:alert(1)"},
+        {"href": "data:text/html,<script>"},
+        {"label": "<<TABLE HREF='javascript:alert(1)'><TR><TD>x</TD></TR></TABLE>>"},
+    ],
+)
 def test_links_that_run_code_are_left_out(build: Any, attributes: dict[str, str], renderer: str) -> None:
     svg = draw(build.iris(), **attributes).pipe("svg")
     links = [
-        value for item in ET.fromstring(svg).iter() for name, value in item.attrib.items()
-        if name.endswith("href")
+        value for item in ET.fromstring(svg).iter() for name, value in item.attrib.items() if name.endswith("href")
     ]
     assert links == []
 
@@ -116,21 +120,36 @@ def test_plain_links_stay(build: Any, renderer: str) -> None:
     assert 'xlink:href="https://example.org/docs"' in svg
 
 
-@pytest.mark.parametrize(("name", "start"), [
-    ("flow.svg", b"<?xml"), ("flow.png", b"\x89PNG"), ("flow.PNG", b"\x89PNG"), ("flow.jpg", b"\xff\xd8"),
-    ("flow.dot", b"digraph"), ("flow.gv", b"digraph"), ("flow.mmd", b"flowchart"), ("flow.mermaid", b"flowchart"),
-])
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("flow.svg", b"<?xml"),
+        ("flow.png", b"\x89PNG"),
+        ("flow.PNG", b"\x89PNG"),
+        ("flow.jpg", b"\xff\xd8"),
+        ("flow.dot", b"digraph"),
+        ("flow.gv", b"digraph"),
+        ("flow.mmd", b"flowchart"),
+        ("flow.mermaid", b"flowchart"),
+    ],
+)
 def test_the_suffix_names_the_format(build: Any, embedded: str, tmp_path: Path, name: str, start: bytes) -> None:
     written = save_picture(build.iris(), tmp_path / name)
     assert written == tmp_path / name
     assert written.read_bytes().startswith(start)
 
 
-@pytest.mark.parametrize(("name", "format", "expected"), [
-    ("flow", None, "flow.png"), ("flow", "svg", "flow.svg"), ("flow", ".SVG", "flow.svg"),
-    ("flow.svg", "png", "flow.png"), ("flow.v2", "svg", "flow.v2.svg"),
-    ("new/folder/flow", None, "new/folder/flow.png"),
-])
+@pytest.mark.parametrize(
+    ("name", "format", "expected"),
+    [
+        ("flow", None, "flow.png"),
+        ("flow", "svg", "flow.svg"),
+        ("flow", ".SVG", "flow.svg"),
+        ("flow.svg", "png", "flow.png"),
+        ("flow.v2", "svg", "flow.v2.svg"),
+        ("new/folder/flow", None, "new/folder/flow.png"),
+    ],
+)
 def test_a_name_gets_the_suffix_of_its_format(
     build: Any, tmp_path: Path, name: str, format: str | None, expected: str
 ) -> None:
@@ -179,7 +198,7 @@ def test_sources_and_targets_reach_every_format(build: Any, tmp_path: Path) -> N
 def test_a_notebook_gets_every_form(build: Any, renderer: str) -> None:
     bundle = draw(build.iris())._repr_mimebundle_()
     assert list(bundle) == ["text/html", "image/svg+xml", "image/png", "text/plain"]
-    data = bundle["text/html"].split('base64,')[1].split('"')[0]
+    data = bundle["text/html"].split("base64,")[1].split('"')[0]
     assert base64.b64decode(data).decode() == bundle["image/svg+xml"]
 
 

@@ -52,36 +52,70 @@ class WrongLength(list):  # type: ignore[type-arg]
         raise RuntimeError
 
 
-@pytest.mark.parametrize(("value", "text"), [
-    (None, "None"), (True, "True"), (3, "3"), (1.5, "1.5"), (float("nan"), "nan"), (1 + 2j, "(1+2j)"),
-    ("hi", "'hi'"), ("a\nb", "'a\\nb'"), (b"abc", "b'abc'"), ([], "[]"), ({}, "{}"), ((), "()"), ((1,), "(1,)"),
-    (set(), "set()"), ({"b", "a"}, "{'a', 'b'}"), (frozenset({1}), "frozenset({1})"), ({"a": [1, 2]}, "{'a': [1, 2]}"),
-    (Color.RED, "Color.RED"), (Point(1, [2]), "Point(x=1, rest=[2])"), (Pair(1, "b"), "Pair(left=1, right='b')"),
-    (dt.datetime(2026, 1, 2, 3, 4, tzinfo=dt.timezone.utc), "2026-01-02T03:04:00+00:00"),
-    (dt.date(2026, 1, 2), "2026-01-02"),
-    (dt.timedelta(seconds=90), "0:01:30"), (ValueError("bad"), "ValueError: bad"), (ValueError(), "ValueError"),
-    (decimal.Decimal("1.5"), "Decimal('1.5')"), (collections.OrderedDict(a=1), "OrderedDict({'a': 1})"),
-    (collections.deque([1]), "deque([1])"), (range(3), "range(0, 3)"), (Plain(), "Plain()"), (Plain, "class Plain"),
-    (len, "function len"), (Event({"x": 1}, path="/p"), "Event({'x': 1}, path='/p')"),
-    (Response(body="x", status_code=404), "Response(404, 'x')"),
-])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "None"),
+        (True, "True"),
+        (3, "3"),
+        (1.5, "1.5"),
+        (float("nan"), "nan"),
+        (1 + 2j, "(1+2j)"),
+        ("hi", "'hi'"),
+        ("a\nb", "'a\\nb'"),
+        (b"abc", "b'abc'"),
+        ([], "[]"),
+        ({}, "{}"),
+        ((), "()"),
+        ((1,), "(1,)"),
+        (set(), "set()"),
+        ({"b", "a"}, "{'a', 'b'}"),
+        (frozenset({1}), "frozenset({1})"),
+        ({"a": [1, 2]}, "{'a': [1, 2]}"),
+        (Color.RED, "Color.RED"),
+        (Point(1, [2]), "Point(x=1, rest=[2])"),
+        (Pair(1, "b"), "Pair(left=1, right='b')"),
+        (dt.datetime(2026, 1, 2, 3, 4, tzinfo=dt.timezone.utc), "2026-01-02T03:04:00+00:00"),
+        (dt.date(2026, 1, 2), "2026-01-02"),
+        (dt.timedelta(seconds=90), "0:01:30"),
+        (ValueError("bad"), "ValueError: bad"),
+        (ValueError(), "ValueError"),
+        (decimal.Decimal("1.5"), "Decimal('1.5')"),
+        (collections.OrderedDict(a=1), "OrderedDict({'a': 1})"),
+        (collections.deque([1]), "deque([1])"),
+        (range(3), "range(0, 3)"),
+        (Plain(), "Plain()"),
+        (Plain, "class Plain"),
+        (len, "function len"),
+        (Event({"x": 1}, path="/p"), "Event({'x': 1}, path='/p')"),
+        (Response(body="x", status_code=404), "Response(404, 'x')"),
+    ],
+)
 def test_everyday_values(value: Any, text: str) -> None:
     assert preview(value) == text
 
 
-@pytest.mark.parametrize(("value", "text"), [
-    (np.arange(4), "array 4 int64 [0, 1, 2, 3]"),
-    (np.zeros((100, 4)), "array 100 x 4 float64 [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, …]"),
-    (np.array(3.5), "3.5"), (np.float32(1.5), "1.5"), (np.bool_(True), "True"), (np.str_("a"), "'a'"),
-    (np.array(["a", None], dtype=object), "array 2 object ['a', None]"),
-    (np.array([], dtype=float), "array 0 float64 []"),
-    (np.datetime64("2026-01-02"), "2026-01-02"),
-    (pd.DataFrame({"a": range(150), "b": "x"}), "DataFrame 150 x 2: a, b"),
-    (pd.DataFrame(np.zeros((3, 20))), "DataFrame 3 x 20: 0, 1, 2, 3, 4, 5, 6, 7, … 12 more"),
-    (pd.DataFrame(), "DataFrame 0 x 0: "),
-    (pd.Series([1, 2], name="n"), "Series n of 2 int64 [1, 2]"),
-    (pd.Timestamp("2026-01-02"), "2026-01-02 00:00:00"), (pd.NA, "<NA>"), (pd.NaT, "NaT"),
-])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (np.arange(4), "array 4 int64 [0, 1, 2, 3]"),
+        (np.zeros((100, 4)), "array 100 x 4 float64 [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, …]"),
+        (np.array(3.5), "3.5"),
+        (np.float32(1.5), "1.5"),
+        (np.bool_(True), "True"),
+        (np.str_("a"), "'a'"),
+        (np.array(["a", None], dtype=object), "array 2 object ['a', None]"),
+        (np.array([], dtype=float), "array 0 float64 []"),
+        (np.datetime64("2026-01-02"), "2026-01-02"),
+        (pd.DataFrame({"a": range(150), "b": "x"}), "DataFrame 150 x 2: a, b"),
+        (pd.DataFrame(np.zeros((3, 20))), "DataFrame 3 x 20: 0, 1, 2, 3, 4, 5, 6, 7, … 12 more"),
+        (pd.DataFrame(), "DataFrame 0 x 0: "),
+        (pd.Series([1, 2], name="n"), "Series n of 2 int64 [1, 2]"),
+        (pd.Timestamp("2026-01-02"), "2026-01-02 00:00:00"),
+        (pd.NA, "<NA>"),
+        (pd.NaT, "NaT"),
+    ],
+)
 def test_arrays_and_frames(value: Any, text: str) -> None:
     assert preview(value) == text
 
@@ -126,8 +160,18 @@ def test_no_addresses() -> None:
     def inner() -> None:
         pass
 
-    values = [object(), Plain(), [Plain()], {"f": inner}, (i for i in ()), iter([]), lambda: 0, Plain().__init__,
-              np.array([object()]), pd.Series([object()])]
+    values = [
+        object(),
+        Plain(),
+        [Plain()],
+        {"f": inner},
+        (i for i in ()),
+        iter([]),
+        lambda: 0,
+        Plain().__init__,
+        np.array([object()]),
+        pd.Series([object()]),
+    ]
     for value in values:
         assert not re.search(r"0x[0-9a-f]{4}", preview(value) + preview_html(value)), value
 
@@ -151,8 +195,10 @@ def test_sets_read_the_same_in_every_process() -> None:
     code = "from graphkit.view.preview import preview; print(preview(set('abcdefghijk')))"
     seen = {
         subprocess.run(  # a hash seed belongs to a process
-            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
-            capture_output=True, check=True,
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            check=True,
         ).stdout
         for seed in ("1", "2")
     }
@@ -160,15 +206,27 @@ def test_sets_read_the_same_in_every_process() -> None:
 
 
 def test_neither_numpy_nor_pandas_is_imported() -> None:
-    code = ("import sys; from graphkit.view.preview import preview, preview_html; preview([1]); "
-            "preview_html({'a': 1}); sys.exit(bool({'numpy', 'pandas'} & set(sys.modules)))")
+    code = (
+        "import sys; from graphkit.view.preview import preview, preview_html; preview([1]); "
+        "preview_html({'a': 1}); sys.exit(bool({'numpy', 'pandas'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_html_is_escaped_and_bounded() -> None:
-    for value in ["<script>", {"<script>": "<script>"}, [Loud()], Loud(), Exception("<script>"), Event("<script>"),
-                  Event(path="<script>"), pd.DataFrame({"<script>": ["<script>"]}, index=["<script>"]),
-                  pd.Series(["<script>"], name="<script>"), {"a": ["<script>" * 100] * 100}, np.array(["<script>"])]:
+    for value in [
+        "<script>",
+        {"<script>": "<script>"},
+        [Loud()],
+        Loud(),
+        Exception("<script>"),
+        Event("<script>"),
+        Event(path="<script>"),
+        pd.DataFrame({"<script>": ["<script>"]}, index=["<script>"]),
+        pd.Series(["<script>"], name="<script>"),
+        {"a": ["<script>" * 100] * 100},
+        np.array(["<script>"]),
+    ]:
         html = preview_html(value)
         assert "<script" not in html
         assert len(html) <= 20_000

@@ -18,17 +18,37 @@ def step(name: str = "a", **fields: Any) -> SimpleNamespace:
 
 def run(*steps: Any, **fields: Any) -> SimpleNamespace:
     given = {
-        "id": "7f", "path": "/", "method": "POST", "status": 200, "started": dt.datetime(2026, 1, 2, 3, 4, 5),
-        "duration_us": 1234.5, "answer": 2, **fields,
+        "id": "7f",
+        "path": "/",
+        "method": "POST",
+        "status": 200,
+        "started": dt.datetime(2026, 1, 2, 3, 4, 5),
+        "duration_us": 1234.5,
+        "answer": 2,
+        **fields,
     }
     return SimpleNamespace(steps=list(steps), **given)
 
 
-@pytest.mark.parametrize(("us", "text"), [
-    (0, "0 µs"), (0.04, "0 µs"), (3.14, "3.1 µs"), (99.94, "99.9 µs"), (123.4, "123 µs"), (999.4, "999 µs"),
-    (999.7, "1 ms"), (1500, "1.5 ms"), (250_000, "250 ms"), (1_000_000, "1 s"), (12_345_678, "12.3 s"),
-    (60_000_000, "1 min 0 s"), (3_723_000_000, "62 min 3 s"), (None, "-"),
-])
+@pytest.mark.parametrize(
+    ("us", "text"),
+    [
+        (0, "0 µs"),
+        (0.04, "0 µs"),
+        (3.14, "3.1 µs"),
+        (99.94, "99.9 µs"),
+        (123.4, "123 µs"),
+        (999.4, "999 µs"),
+        (999.7, "1 ms"),
+        (1500, "1.5 ms"),
+        (250_000, "250 ms"),
+        (1_000_000, "1 s"),
+        (12_345_678, "12.3 s"),
+        (60_000_000, "1 min 0 s"),
+        (3_723_000_000, "62 min 3 s"),
+        (None, "-"),
+    ],
+)
 def test_times_are_in_the_unit_that_reads_best(us: float | None, text: str) -> None:
     assert duration(us) == text
 
@@ -111,8 +131,14 @@ def test_html_colours_suit_light_and_dark_themes() -> None:
 def test_nothing_in_a_record_reaches_the_page_as_markup() -> None:
     evil = "<script>alert(1)</script>"
     record = run(
-        step(evil, kind=evil, input=evil, output={evil: evil}), step(error=f"{evil}\n{evil}"),
-        id=evil, path=evil, method=evil, status=evil, started=evil, answer=[evil] * 50,
+        step(evil, kind=evil, input=evil, output={evil: evil}),
+        step(error=f"{evil}\n{evil}"),
+        id=evil,
+        path=evil,
+        method=evil,
+        status=evil,
+        started=evil,
+        answer=[evil] * 50,
     )
     html = run_html(record)
     assert "<script" not in html

@@ -13,13 +13,16 @@ def test_line_ends_and_tabs_become_plain() -> None:
     assert showable("a\r\nb\tc") == "a\nb c"
 
 
-@pytest.mark.parametrize(("given", "expected"), [
-    ("plain name", '"plain name"'),
-    ('say "hi"', '"say \\"hi\\""'),
-    ("back\\slash", '"back\\\\slash"'),
-    ("&lt;", '"&amp;lt;"'),
-    ("<lambda>", '"<lambda>"'),
-])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("plain name", '"plain name"'),
+        ('say "hi"', '"say \\"hi\\""'),
+        ("back\\slash", '"back\\\\slash"'),
+        ("&lt;", '"&amp;lt;"'),
+        ("<lambda>", '"<lambda>"'),
+    ],
+)
 def test_quoted_text_holds_no_markup(given: str, expected: str) -> None:
     assert quoted(given) == expected
 
@@ -49,10 +52,19 @@ def test_parts_of_a_key_cannot_run_into_each_other() -> None:
     assert key("flow", "a:b", "c") != key("flow", "a", "b:c")
 
 
-@pytest.mark.parametrize("value", [
-    "javascript:alert(1)", "JavaScript:alert(1)", " java\nscript:x", "java&#115;cript:x", "vbscript:x",
-    "data:text/html,<script>", "<<TABLE HREF='javascript:x'>>", '<<TABLE HREF="data:text/html,x">>',
-])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "javascript:alert(1)",
+        "JavaScript:alert(1)",
+        " java\nscript:x",
+        "java&#115;cript:x",
+        "vbscript:x",
+        "data:text/html,<script>",
+        "<<TABLE HREF='javascript:x'>>",
+        '<<TABLE HREF="data:text/html,x">>',
+    ],
+)
 def test_what_would_run_is_recognised(value: str) -> None:
     assert is_script(value)
 
