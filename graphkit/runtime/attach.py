@@ -4,88 +4,20 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graphkit.core.awaiting import is_awaitable
-from graphkit.core.emit import Emit, check_outlets
-from graphkit.core.errors import GraphError, choices, nearest
-from graphkit.core.event import Event
+from graphkit.core.awaiting import then
+from graphkit.core.emit import Emit, outlet_names
+from graphkit.core.errors import GraphError, nearest
 from graphkit.core.paths import getter, setter
-from graphkit.runtime.bound import BoundStep
+from graphkit.runtime.bound import BoundStep, as_result
 from graphkit.runtime.bytecode import returns_plain
+from graphkit.runtime.failures import Answered
 
-_GIVEN = ("name", "context", "graph_step", "routes")
-_PATHS = ("input_path", "result_path")
 # Built-in types and functions return plain values and need no look at their results.
 _PLAIN_CALLS: tuple[Any, ...] = (str, int, float, bool, len, list, dict, tuple, set, abs, sum, sorted)
-
-
-def parameters_of(cls: type) -> tuple[Mapping[str, inspect.Parameter], bool] | None:
-    """Return the parameters of a class's constructor, and whether it takes any keyword; ``None`` if unknown."""
-    try:
-        found = inspect.signature(cls).parameters
-    except (ValueError, TypeError):
-        return None
-    open_ended = any(item.kind is inspect.Parameter.VAR_KEYWORD for item in found.values())
-    return found, open_ended
-
-
-def accepts(cls: type, name: str) -> bool:
-    """Return whether a constructor takes a keyword by name, its own or one that it hands on to a base class."""
-    for base in cls.__mro__:
-        init = base.__dict__.get("__init__")
-        if init is None or base is object:
-            continue
-        try:
-            found = inspect.signature(init).parameters
-        except (ValueError, TypeError):
-            return False
-        if name in found:
-            return True
-        if not any(item.kind is inspect.Parameter.VAR_KEYWORD for item in found.values()):
-            return False
-    return False
-
-
-def argument_problems(cls: type, args: Mapping[str, Any], extra: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with the arguments of a class's constructor."""
-    known = parameters_of(cls)
-    if known is None:
-        return []
-    parameters, open_ended = known
-    keyword_kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    allowed = [name for name, item in parameters.items() if item.kind in keyword_kinds]
-    problems = []
-    if not open_ended:
-        own = [name for name in allowed if name not in _GIVEN]
-        problems += [
-            f"the class {cls.__name__!r} takes no argument {name!r}{nearest(name, own)}; it takes {choices(own)}"
-            for name in args
-            if name not in allowed
-        ]
-    for name, item in parameters.items():
-        given = name in args or name in extra
-        if item.default is inspect.Parameter.empty and item.kind in keyword_kinds and not given:
-            problems.append(f"the class {cls.__name__!r} needs the argument {name!r}")
-    return problems
-
-
-def offered(step: BoundStep, cls: type, routes: Any) -> dict[str, Any]:
-    """Return what a constructor gets beside the step's own arguments, as far as it accepts it."""
-    known = parameters_of(cls)
-    parameters, open_ended = known if known is not None else ({}, False)
-    given: dict[str, Any] = {"context": step.context, "graph_step": step}
-    if step.name:  # an unnamed root is called what its class calls it
-        given["name"] = step.name
-    if step.kind == "router":
-        given["routes"] = routes
-    extra = {key: value for key, value in given.items() if open_ended or key in parameters}
-    for key in _PATHS:
-        path = getattr(step.record, key)
-        if path is not None and accepts(cls, key):
-            extra[key] = path
-    return extra
 
 
 def attach_object(step: BoundStep, cls: type, instance: Any, extra: Mapping[str, Any]) -> None:
@@ -139,10 +71,15 @@ def _attach(step: BoundStep, call: Callable[..., Any], wants_event: bool, extra:
 def _is_async(call: Any) -> bool:
     while isinstance(call, functools.partial):
         call = call.func
-    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))
+    # a type's __call__ is its metaclass's, and says nothing of what it makes
+    own = None if isinstance(call, (types.FunctionType, type)) else getattr(call, "__call__", None)  # noqa: B004
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(own)
 
 
 def _wants_context(function: Any) -> bool:
+    if type(function) is types.FunctionType and not function.__dict__:
+        code = function.__code__
+        return "context" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     try:
         return "context" in inspect.signature(function).parameters
     except (ValueError, TypeError):
@@ -153,31 +90,26 @@ def _select_outlets(step: BoundStep, select: Callable[[Any], Any]) -> None:
     """Let an object choose the followers of each event, after its normal call."""
     call, wants_event = step.call, step.wants_event
     full_event = bool(step.record.full_event)
-    put = step.put
 
-    def emit(given: Any, body: Any) -> Emit:
-        event = given if isinstance(given, Event) else None
-        names = select(event if full_event and event is not None else body)
-        return Emit((event if event is not None else body,), check_outlets(names, names or (), step.path))
+    def chosen(item: Any, body: Any) -> Any:
+        return then(
+            select(item if full_event and wants_event else body),
+            lambda names: Emit((item,), outlet_names(names, step.path)),
+        )
 
-    def finish(given: Any, result: Any) -> Emit:
-        if wants_event:
-            event = result if isinstance(result, Event) else given
-            if event is not result:
-                event.body = result
-            return emit(event, event.body)
-        return emit(None, result)
+    def finish(given: Any, result: Any) -> Any:
+        if not wants_event:
+            return chosen(result, result)
+        event = result if result is given else as_result(given, result)
+        if event.terminated:
+            raise Answered(event.body)
+        return chosen(event, event.body)
 
     def choose(given: Any) -> Any:
-        result = call(given)
-        return _later(given, result) if is_awaitable(result) else finish(given, result)
+        return then(call(given), lambda result: finish(given, result))
 
-    async def _later(given: Any, result: Any) -> Emit:
-        return finish(given, await result)
-
-    if put is not None and not wants_event:
+    if step.put is not None:
         raise GraphError("result_path cannot be used with select_outlets")
     step.call = choose
-    step.emits = True
-    # a coroutine function stays known as one
-    step.may_await = True
+    step.emits = step.may_await = True
+    step.is_async = step.is_async or _is_async(select)

@@ -10,15 +10,17 @@ from graphkit.core.errors import GraphError
 from graphkit.core.expr import is_expression
 from graphkit.plan.compile import Plan
 from graphkit.plan.topology import EdgeKind, Node
-from graphkit.runtime.attach import argument_problems, attach_function, attach_object, offered
+from graphkit.runtime.attach import attach_function, attach_object
 from graphkit.runtime.bound import BoundStep
-from graphkit.runtime.lookup import ABSENT, Lookup
+from graphkit.runtime.constructors import Constructors
+from graphkit.runtime.lookup import ABSENT, Compiled, Lookup
 from graphkit.runtime.queues import attach_queue
 from graphkit.spec.steps import Flow, Kind, Queue, Router, Task
 
 DEFAULT_ROUTER = "ModelRouter"
 # What decides whether a bound object is still the right one; the step's place in the graph does not.
 _KEY_FIELDS = ("class_name", "class_args", "handler", "full_event", "function", "input_path", "result_path", "name")
+_QUEUE_FIELDS = ("path", "shards", "retention_in_hours", "trigger_args", "options", "name")
 
 
 class Target:
@@ -35,7 +37,7 @@ class Target:
         """Whether both are made of the very same objects."""
         if self.kind != other.kind or self.args.keys() != other.args.keys():
             return False
-        if self.kind != "expression" and self.value is not other.value:
+        if not _same_value(self.value, other.value):
             return False
         return all(_same_value(value, other.args[key]) for key, value in self.args.items())
 
@@ -55,6 +57,7 @@ class Binder:
         self.context = context
         self.mode = mode
         self._made: dict[str, BoundStep] = {}
+        self._constructors = Constructors()
 
     def bind(self, plan: Plan, lookup: Lookup, values: Mapping[str, Mapping[str, Any]]) -> dict[str, BoundStep]:
         """Return the bound steps of a plan, by path.
@@ -64,8 +67,10 @@ class Binder:
         GraphError
             With every name, class and argument that is wrong, or every constructor that failed.
         """
+        self._constructors = Constructors()
+        followed = _followed_queues(plan)
         targets = {
-            path: self._target(node, lookup, values.get(path))
+            path: self._target(node, lookup, values.get(path), followed)
             for path, node in plan.topology.nodes.items()
             if plan.is_local(path)
         }
@@ -76,7 +81,7 @@ class Binder:
         for path in _routes_first(plan, targets):
             node = plan.topology.nodes[path]
             try:
-                steps[path] = self._step(plan, node, targets[path], steps)
+                steps[path] = self._step(node, targets[path], steps)
             except Exception as exc:
                 failures.append((path, exc))
                 steps[path] = BoundStep(path, node.name, node.step, self.context, node.function)
@@ -92,10 +97,16 @@ class Binder:
 
     # ---- resolving ----------------------------------------------------------------------------------------
 
-    def _target(self, node: Node, lookup: Lookup, given: Mapping[str, Any] | None) -> Target:
+    def _target(
+        self,
+        node: Node,
+        lookup: Lookup,
+        given: Mapping[str, Any] | None,
+        followed: Mapping[str, tuple[bool, bool]],
+    ) -> Target:
         record, path = node.step, node.path
         if isinstance(record, Queue):
-            return Target("queue")
+            return Target("queue", followed.get(path, (False, False)))
         if isinstance(record, Flow):
             return Target("flow")
         assert isinstance(record, Task)
@@ -118,7 +129,7 @@ class Binder:
     def _function_target(self, path: str, record: Task, lookup: Lookup) -> Target:
         assert record.handler is not None
         if is_expression(record.handler) and (path, "handler") not in lookup._held:
-            return Target("expression", lookup.function(path, record.handler, "handler"))
+            return Target("expression", lookup.expression(path, record.handler, "handler"))
         found = lookup.field(path, "handler", record.handler)
         if found is ABSENT:
             return Target("missing")
@@ -137,7 +148,8 @@ class Binder:
         args = {}
         for key, value in given.items():
             if key.startswith("_") and len(key) > 1:
-                args[key[1:]] = lookup.function(path, value, key)
+                read = lookup.expression if is_expression(value) else lookup.function
+                args[key[1:]] = read(path, value, key)
             elif isinstance(value, dict) and set(value) == {"$object"}:
                 lookup.problem(
                     path,
@@ -166,13 +178,13 @@ class Binder:
             if not own_call:
                 return Target("function", cls)
         probe = BoundStep(path, path.rpartition("/")[2], record, self.context, "")
-        for problem in argument_problems(cls, args, offered(probe, cls, {})):
+        for problem in self._constructors.problems(cls, args, self._constructors.offered(probe, cls, {})):
             lookup.problem(path, problem)
         return Target("class", cls, args)
 
     # ---- making -------------------------------------------------------------------------------------------
 
-    def _step(self, plan: Plan, node: Node, target: Target, steps: Mapping[str, BoundStep]) -> BoundStep:
+    def _step(self, node: Node, target: Target, steps: Mapping[str, BoundStep]) -> BoundStep:
         routes = {}
         if isinstance(node.step, Router):
             prefix = f"{node.path}/" if node.path else ""
@@ -183,22 +195,19 @@ class Binder:
             return old
         step = BoundStep(node.path, node.name, node.step, self.context, node.function)
         step.target = (target, tuple(routes.values()))
-        self._make(plan, step, target, routes)
+        self._make(step, target, routes)
         if old is not None:
             _close(old)
         self._made[node.path] = step
         return step
 
-    def _make(self, plan: Plan, step: BoundStep, target: Target, routes: dict[str, BoundStep]) -> None:
+    def _make(self, step: BoundStep, target: Target, routes: dict[str, BoundStep]) -> None:
         if target.kind == "queue":
-            followed = [
-                edge.head for edge in plan.topology.edges if edge.tail == step.path and edge.kind is EdgeKind.FLOW
-            ]
-            attach_queue(step, followed, any(plan.is_local(head) for head in followed))
+            attach_queue(step, *target.value)
         elif target.kind == "flow":
             step.call = _identity
         elif target.kind == "class":
-            extra = offered(step, target.value, routes)
+            extra = self._constructors.offered(step, target.value, routes)
             args = {key: private(value) for key, value in target.args.items()}
             instance = target.value(**{**args, **extra})
             attach_object(step, target.value, instance, extra)
@@ -206,7 +215,7 @@ class Binder:
             if callable(post_init) and self.mode != "skip":
                 post_init(self.mode)
         else:
-            attach_function(step, target.value)
+            attach_function(step, private(target.value))
 
     def _forget(self, keep: Mapping[str, BoundStep]) -> None:
         for path, step in list(self._made.items()):
@@ -221,7 +230,7 @@ def private(value: Any) -> Any:
         return {key: private(item) for key, item in value.items()}
     if type(value) is list:
         return [private(item) for item in value]
-    return value
+    return value.call if type(value) is Compiled else value
 
 
 def parameters_may_add(cls: type) -> bool:
@@ -231,6 +240,16 @@ def parameters_may_add(cls: type) -> bool:
 
 def _identity(body: Any) -> Any:
     return body
+
+
+def _followed_queues(plan: Plan) -> dict[str, tuple[bool, bool]]:
+    """Return which queues are followed by any step, and whether by one that runs here."""
+    nodes, found = plan.topology.nodes, {}
+    for edge in plan.topology.edges:
+        if edge.kind is EdgeKind.FLOW and nodes[edge.tail].kind is Kind.QUEUE:
+            _, here = found.get(edge.tail, (True, False))
+            found[edge.tail] = True, here or plan.is_local(edge.head)
+    return found
 
 
 def _routes_first(plan: Plan, targets: Mapping[str, Target]) -> list[str]:
@@ -252,10 +271,10 @@ def _still_good(old: BoundStep, node: Node, target: Target, routes: Mapping[str,
     record, before = node.step, old.record
     if type(record) is not type(before) or old.function != node.function:
         return False
-    if target.kind in ("queue", "flow"):
-        # a queue's followers decide whether it is a stream
-        return target.kind == "flow"
-    if any(getattr(record, field) != getattr(before, field) for field in _KEY_FIELDS):
+    if target.kind == "flow":
+        return True
+    fields = _QUEUE_FIELDS if target.kind == "queue" else _KEY_FIELDS
+    if any(getattr(record, field) != getattr(before, field) for field in fields):
         return False
     if old.emits and record.after != before.after:
         return False
@@ -272,6 +291,8 @@ def _still_good(old: BoundStep, node: Node, target: Target, routes: Mapping[str,
 def _same_value(mine: Any, its: Any) -> bool:
     if mine is its:
         return True
+    if type(mine) is Compiled:
+        return type(its) is Compiled and mine.same(its)
     plain = (bool, int, float, str, type(None), list, tuple, dict)
     if type(mine) is not type(its) or not isinstance(mine, plain):
         return False

@@ -32,7 +32,12 @@ def named(exc: BaseException, path: str) -> StepError:
     return new
 
 
-def _like(exc: StepError, message: str, path: str) -> StepError:
+def retold(exc: StepError, message: str) -> StepError:
+    """Return a StepError of the same kind, step and status with another message."""
+    return exc if message == exc.message else _like(exc, message, exc.step)
+
+
+def _like(exc: StepError, message: str, path: str | None) -> StepError:
     for kind in type(exc).__mro__:
         if kind.__module__ == StepError.__module__ and issubclass(kind, StepError):
             return kind(message, step=path, status=exc.status)

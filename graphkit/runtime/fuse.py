@@ -7,8 +7,9 @@ success pays nothing for either. With tracing, the same templates have two more 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable
@@ -99,10 +100,16 @@ def fuse(steps: Sequence[BoundStep | Fork], wait: Callable[[Any], Any] | None, t
     if traced:
         line_steps.insert(3, 0)
     scope: dict[str, Any] = {}
-    exec(compile(source, "<graphkit run>", "exec"), scope)  # noqa: S102  # fixed templates and numbers, no user text
+    exec(_compiled(source), scope)  # noqa: S102  # fixed templates and numbers, no user text
     run = scope["make"](**names)
     last = len(flat) - 1
     return Fused(run, tuple(flat), (*line_steps, last, last), events and not emits, is_async)
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled(source: str) -> CodeType:
+    # Runs of the same make have the same source, whatever their steps are.
+    return compile(source, "<graphkit run>", "exec")
 
 
 def _item_lines(

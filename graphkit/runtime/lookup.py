@@ -6,11 +6,26 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from graphkit.core.errors import GraphError
-from graphkit.core.expr import compile_expression, is_expression
+from graphkit.core.expr import compile_expression
 from graphkit.core.held import Held
 from graphkit.runtime.resolve import Unresolved, resolve
 
 ABSENT = object()
+
+
+class Compiled:
+    """An expression, parsed: the same text in the same namespace is the same function."""
+
+    __slots__ = ("call", "home", "text")
+
+    def __init__(self, text: str, home: Mapping[str, Any], call: Callable[[Any], Any]) -> None:
+        self.text = text
+        self.home = home
+        self.call = call
+
+    def same(self, other: Compiled) -> bool:
+        """Return whether both do the same."""
+        return self.text == other.text and self.home is other.home
 
 
 class Watch:
@@ -71,19 +86,21 @@ class Lookup:
         self.watch.add(self.namespace, text.partition(".")[0])
         return value
 
+    def expression(self, path: str, text: str, field: str) -> Compiled | Any:
+        """Return an expression, parsed; ``ABSENT`` after noting a problem."""
+        try:
+            return Compiled(text, self.namespace, compile_expression(text, self.namespace, field))
+        except GraphError as exc:
+            self.problem(path, exc.message)
+            return ABSENT
+
     def function(self, path: str, text: Any, field: str) -> Callable[..., Any] | Any:
-        """Return a function given by name, expression or as it is; ``ABSENT`` after noting a problem."""
+        """Return a function given by name or as it is; ``ABSENT`` after noting a problem."""
         if callable(text):
             return text
         if not isinstance(text, str):
             self.problem(path, f"{field}: a function is given by name or expression, found {type(text).__name__}")
             return ABSENT
-        if is_expression(text):
-            try:
-                return compile_expression(text, self.namespace, field)
-            except GraphError as exc:
-                self.problem(path, exc.message)
-                return ABSENT
         value = self.name(path, text, field)
         if value is not ABSENT and not callable(value):
             self.problem(path, f"{field}: {text!r} is no function but a value of type {type(value).__name__}")

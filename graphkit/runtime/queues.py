@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from graphkit.core.event import Event
@@ -11,15 +10,15 @@ from graphkit.runtime.bound import BoundStep
 from graphkit.runtime.envelope import wrap
 
 
-def attach_queue(step: BoundStep, followers: Sequence[str], in_memory: bool) -> None:
+def attach_queue(step: BoundStep, followed: bool, in_memory: bool) -> None:
     """Bind a queue.
 
     Parameters
     ----------
     step
         The step.
-    followers
-        Paths of the steps that follow it, in any function.
+    followed
+        Whether any step follows it, in whatever function.
     in_memory
         Whether a follower runs in this very graph, so that the event is handed on.
     """
@@ -41,10 +40,11 @@ def attach_queue(step: BoundStep, followers: Sequence[str], in_memory: bool) -> 
 
         stream = MemoryStream(f"memory://{step.name}", **options)
     step.object = stream
-    wrapped = bool(full_event) or (full_event is None and bool(followers))
+    wrapped = bool(full_event) or (full_event is None and followed)
 
     def push(event: Event) -> Event:
-        stream.push(wrap(event) if wrapped else event.body)
+        # in a list of its own: one event is one entry, also where its body is a list
+        stream.push([wrap(event) if wrapped else event.body], key=None if event.key in ("", None) else str(event.key))
         return event
 
     step.call = push

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 from pathlib import Path
 from typing import Any
 
 from graphkit.core.context import GraphContext
-from graphkit.core.errors import GraphError
+from graphkit.core.errors import GraphError, StepError
 from graphkit.core.expr import compile_expression
-from graphkit.runtime.attach import attach_function, attach_object, offered
+from graphkit.runtime.attach import attach_function, attach_object
 from graphkit.runtime.bound import BoundStep
+from graphkit.runtime.constructors import Constructors
+from graphkit.runtime.failures import retold
+from graphkit.runtime.lookup import Compiled
 
 
 class WorkerServer:
@@ -43,7 +47,7 @@ def write_recipe(route: Any, context: Any, folder: Path) -> str:
         "name": route.name,
         "record": route.record,
         "function": route.function,
-        "target": (target.kind, target.value if target.kind != "expression" else route.record.handler, target.args),
+        "target": (target.kind, _sent(target.value), {key: _sent(value) for key, value in target.args.items()}),
         "server": WorkerServer(
             dict(getattr(server, "parameters", None) or {}),
             getattr(server, "_secrets", None),
@@ -55,7 +59,8 @@ def write_recipe(route: Any, context: Any, folder: Path) -> str:
         blob = cloudpickle.dumps(parts)
     except Exception as exc:
         raise GraphError(
-            f"step {route.path!r} cannot run in another process: {type(exc).__name__}: {exc}; use executor_type='thread'",
+            f"step {route.path!r} cannot run in another process: {type(exc).__name__}: {exc}; "
+            f"use executor_type='thread'",
             step=route.path,
         ) from exc
     file = folder / f"{len(list(folder.iterdir()))}.route"
@@ -73,26 +78,47 @@ def load_route(file: str) -> BoundStep:
     step = BoundStep(parts["path"], parts["name"], parts["record"], context, parts["function"])
     kind, target, args = parts["target"]
     if kind == "class":
-        extra = offered(step, target, None)
-        instance = target(**{**args, **extra})
+        extra = Constructors().offered(step, target, None)
+        instance = target(**{**{key: _received(value) for key, value in args.items()}, **extra})
         attach_object(step, target, instance, extra)
         if callable(getattr(instance, "post_init", None)):
             instance.post_init("sync")
-    elif kind == "expression":
-        attach_function(step, compile_expression(target, {}, "handler"))
     else:
-        attach_function(step, target)
+        attach_function(step, _received(target))
     return step
 
 
 def run_recipe(file: str, event: Any) -> Any:
     """Run a route in a worker, to its end."""
-    result = load_route(file).run(event)
-    if hasattr(result, "__await__"):
-        import asyncio
+    route = load_route(file)
+    try:
+        result = route.run(event)
+        if hasattr(result, "__await__"):
+            import asyncio
 
-        async def finish() -> Any:
-            return await result
+            async def finish() -> Any:
+                return await result
 
-        result = asyncio.run(finish())
+            result = asyncio.run(finish())
+    except StepError as exc:
+        # only here is it known which secrets the route has read
+        secrets = route.context.server._secrets
+        raise exc if secrets is None else retold(exc, secrets.redact(exc.message)) from exc.__cause__
     return result
+
+
+class _Expression:
+    """An expression on its way to another process, with what its names mean."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.text = compiled.text
+        names = {part.id for part in ast.walk(ast.parse(compiled.text.strip())) if isinstance(part, ast.Name)}
+        self.names = {name: compiled.home[name] for name in names if name in compiled.home}
+
+
+def _sent(value: Any) -> Any:
+    return _Expression(value) if type(value) is Compiled else value
+
+
+def _received(value: Any) -> Any:
+    return compile_expression(value.text, value.names) if type(value) is _Expression else value

@@ -12,6 +12,7 @@ from graphkit.core.event import Event, Response, as_event
 from graphkit.core.namespace import caller_namespace
 from graphkit.runtime.bound import is_response
 from graphkit.runtime.envelope import MARK, unwrap
+from graphkit.runtime.failures import retold
 from graphkit.runtime.records import Recorder, RunRecord
 from graphkit.runtime.resolve import as_namespace
 from graphkit.server import dataplane
@@ -206,12 +207,13 @@ class GraphServer(ServerForms):
     def _presentable(self, exc: GraphkitError) -> StepError:
         """Return an error as callers may see it: with a status, and without secrets."""
         message = self._secrets.redact(exc.message)
-        if isinstance(exc, StepError) and message == exc.message:
-            return exc
-        kind = type(exc) if isinstance(exc, StepError) else StepError
-        new = kind(message, step=exc.step, status=exc.status)
-        new.__cause__ = exc.__cause__ if isinstance(exc, StepError) else exc
-        return new
+        if isinstance(exc, StepError):
+            error = retold(exc, message)
+            error.__cause__ = exc.__cause__
+            return error
+        error = StepError(message, step=exc.step, status=exc.status)
+        error.__cause__ = exc
+        return error
 
     def _error_response(self, error: StepError, context: Any = None) -> Any:
         response = getattr(context, "Response", None) or Response
