@@ -6,9 +6,8 @@ A record is any object with the fields of :class:`Run`; what it is made by does 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from html import escape
-from typing import Any, Protocol
+from typing import Any
 
 from graphkit.view.preview import preview, preview_html
 from graphkit.view.text import shortened, showable
@@ -22,57 +21,11 @@ _WRONG = "rgba(213,60,60,.16)"
 _CELL = "padding:3px 10px;text-align:left;vertical-align:top"
 
 
-class StepRun(Protocol):
-    """What is read of one step's part in a run."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def kind(self) -> Any: ...
-
-    @property
-    def input(self) -> Any: ...
-
-    @property
-    def output(self) -> Any: ...
-
-    @property
-    def duration_us(self) -> float | None: ...
-
-    @property
-    def error(self) -> str | None: ...
-
-
-class Run(Protocol):
-    """What is read of a run: one event through one graph. ``duration_us`` are microseconds.
-
-    A record may also have ``dropped``, the number of steps that ran and were not kept.
-    """
-
-    @property
-    def id(self) -> Any: ...
-
-    @property
-    def path(self) -> Any: ...
-
-    @property
-    def method(self) -> Any: ...
-
-    @property
-    def status(self) -> Any: ...
-
-    @property
-    def started(self) -> Any: ...
-
-    @property
-    def duration_us(self) -> float | None: ...
-
-    @property
-    def answer(self) -> Any: ...
-
-    @property
-    def steps(self) -> Sequence[Any]: ...
+#: What is read of one step's part in a run: ``name, kind, input, output, duration_us, error``.
+StepRun = Any
+#: What is read of a run, one event through one graph: ``id, path, method, status, started, duration_us`` (microseconds),
+#: ``answer``, ``steps``, and if it is there ``dropped``, the number of steps that ran and were not kept.
+Run = Any
 
 
 def run_text(record: Run) -> str:
