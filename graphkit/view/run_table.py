@@ -23,8 +23,8 @@ _CELL = "padding:3px 10px;text-align:left;vertical-align:top"
 
 #: What is read of one step's part in a run: ``name, kind, input, output, duration_us, error``.
 StepRun = Any
-#: What is read of a run, one event through one graph: ``id, path, method, status, started, duration_us`` (microseconds),
-#: ``answer``, ``steps``, and if it is there ``dropped``, the number of steps that ran and were not kept.
+#: What is read of a run, one event through one graph: ``id, path, method, status, started, answer, steps``, and
+#: ``duration_us`` (microseconds); if it is there, ``dropped``, the number of steps that ran and were not kept.
 Run = Any
 
 
