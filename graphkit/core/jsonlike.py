@@ -34,7 +34,10 @@ def encode(value: Any) -> bytes:
         ...
     TypeError: a value of type object cannot be written as JSON
     """
-    return _encoded(value, _STRICT)
+    try:
+        return _STRICT.encode(value)
+    except _REFUSALS as exc:
+        raise _unwritable(value, exc) from exc
 
 
 def snapshot(value: Any) -> bytes:
@@ -46,8 +49,8 @@ def snapshot(value: Any) -> bytes:
     b'{"x":"<class \'range\'>"}'
     """
     try:
-        return _encoded(value, _LENIENT)
-    except TypeError:
+        return _LENIENT.encode(value)
+    except (TypeError, *_REFUSALS):
         return msgspec.json.encode(_shown(value))
 
 
@@ -60,34 +63,58 @@ def decode(data: bytes | str) -> Any:
     return msgspec.json.decode(data)
 
 
-def _encoded(value: Any, encoder: msgspec.json.Encoder) -> bytes:
-    try:
-        return encoder.encode(value)
-    except (OverflowError, RecursionError, UnicodeEncodeError) as exc:
-        raise TypeError(f"a value of type {type(value).__name__} cannot be written as JSON: {exc}") from exc
+def _unwritable(value: Any, exc: Exception | None = None) -> TypeError:
+    return TypeError(f"a value of type {type(value).__name__} cannot be written as JSON{f': {exc}' if exc else ''}")
 
 
 def _plain(value: Any) -> Any:
     """Return the JSON-like form of one value that msgspec does not know."""
     if isinstance(value, str):
         return str.__str__(value)
-    if type(value) in PLAIN_TYPES:
+    if type(value) in _KNOWN:
         # msgspec knows this one; it asks only because the value is the key of a dict
-        raise TypeError(f"a value of type {type(value).__name__} cannot be a key in JSON")
-    package = type(value).__module__.partition(".")[0]
-    if package == "pandas" and hasattr(value, "to_dict") and hasattr(value, "columns"):
-        return value.to_dict("records")
-    if package in ("numpy", "pandas") and hasattr(value, "tolist"):
-        return value.tolist()
+        return _as_key(value)
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
     if isinstance(value, (dt.datetime, dt.date, dt.time)):
         return value.isoformat()
+    if isinstance(value, dt.timedelta):
+        return dt.timedelta(value.days, value.seconds, value.microseconds)
+    if isinstance(value, type):
+        raise _unwritable(value)
+    try:
+        return _of_shape(value)
+    except TypeError:
+        raise
+    except Exception as exc:  # whatever a value's own methods raise
+        raise _unwritable(value, exc) from exc
+
+
+def _as_key(value: Any) -> str:
+    """Return a key of a dict as the standard library writes it: ``True`` as ``"true"``."""
+    if value is None or value is True or value is False:
+        return "null" if value is None else str(value).lower()
+    raise TypeError(f"a value of type {type(value).__name__} cannot be a key in JSON")
+
+
+def _of_shape(value: Any) -> Any:
+    """Return the plain form of tables, arrays, and objects that can tell their fields."""
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        if not getattr(value.columns, "is_unique", True):
+            raise TypeError("a table with two columns of one name cannot be written as JSON: one would be lost")
+        return value.to_dict("records")
+    if callable(getattr(value, "tolist", None)):
+        if str(getattr(value, "dtype", "")).endswith("64[ns]"):
+            value = value.astype(f"{value.dtype.kind}8[us]")  # NumPy would list nanoseconds as bare integers
+        return value.tolist()
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, Collection) and not isinstance(value, type):
+    for method in ("model_dump", "to_dict"):
+        if callable(getattr(value, method, None)):
+            return getattr(value, method)()
+    if isinstance(value, Collection):
         return list(value)
-    raise TypeError(f"a value of type {type(value).__name__} cannot be written as JSON")
+    raise _unwritable(value)
 
 
 def _plain_or_shown(value: Any) -> Any:
@@ -106,5 +133,8 @@ def _shown(value: Any) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+#: What msgspec raises for values that it knows and yet cannot write: lone surrogates, loops.
+_REFUSALS = (OverflowError, RecursionError, ValueError, msgspec.MsgspecError)
+_KNOWN = PLAIN_TYPES - {complex}
 _STRICT = msgspec.json.Encoder(enc_hook=_plain)
 _LENIENT = msgspec.json.Encoder(enc_hook=_plain_or_shown)

@@ -7,11 +7,15 @@ from typing import Any
 
 import msgspec
 
+from graphkit.core import jsonlike
+from graphkit.core.awaiting import PLAIN_TYPES
 from graphkit.core.errors import BadRequest, StepError
 from graphkit.core.event import Event, Response
+from graphkit.runtime.bound import is_response
 
 JSON = "application/json"
 _EVENT_ID = ("MLRUN_EVENT_ID", "X-Event-Id")
+_BINARY = frozenset({bytes, bytearray, memoryview})
 _EVENT_PATH = ("MLRUN_EVENT_PATH", "X-Event-Path")
 
 
@@ -73,43 +77,42 @@ def encode(result: Any, response_class: Any = Response) -> Any:
     ------
     StepError
         If the result holds something that JSON cannot.
+
+    Examples
+    --------
+    >>> encode([1, float("nan")])
+    Response(status_code=200, content_type='application/json', body='[1,null]')
     """
-    if isinstance(result, Response) or hasattr(result, "status_code"):
-        if not isinstance(result.body, (str, bytes)) and result.body is not None:
-            headers, status = result.headers, result.status_code
-            return response_class(headers=headers, body=to_json(result.body), content_type=JSON, status_code=status)
-        return result
     kind = type(result)
+    if kind not in PLAIN_TYPES:
+        if is_response(result):
+            return _with_text(result, response_class)
+        kind = next((base for base in (str, bytes) if isinstance(result, base)), kind)
     if kind is str:
         return response_class(body=result, content_type="text/plain", status_code=200)
-    if kind is bytes:
-        return response_class(body=result, content_type="application/octet-stream", status_code=200)
+    if kind in _BINARY:
+        return response_class(body=bytes(result), content_type="application/octet-stream", status_code=200)
     return response_class(body=to_json(result), content_type=JSON, status_code=200)
 
 
 def to_json(value: Any) -> str:
     """Return a value as JSON text; raises StepError naming the type that has no JSON form."""
     try:
-        return _ENCODER.encode(value).decode()
-    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.EncodeError) as exc:
-        reason = "it is nested too deeply" if isinstance(exc, RecursionError) else str(exc)
-        raise StepError(f"the answer cannot be written as JSON: {reason}") from exc
+        return jsonlike.encode(value).decode()
+    except TypeError as exc:
+        raise StepError(f"the answer cannot be sent: {exc}") from exc
+
+
+def _with_text(response: Any, response_class: Any) -> Any:
+    """Return a complete answer with its body written out; one that is text already is sent as it is."""
+    body = response.body
+    if body is None or isinstance(body, (str, bytes)):
+        return response
+    if type(body) in _BINARY:
+        return response_class(response.headers, bytes(body), response.content_type, response.status_code)
+    content_type = response.content_type if is_json(response.content_type or "") else JSON
+    return response_class(response.headers, to_json(body), content_type, response.status_code)
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
-
-
-def _encode_special(value: Any) -> Any:
-    """Turn what msgspec does not know into plain data, without importing any package for it."""
-    if hasattr(value, "to_dict") and hasattr(value, "columns"):  # a DataFrame
-        return value.to_dict(orient="records")
-    if hasattr(value, "tolist"):  # arrays, array scalars and Series
-        return value.tolist()
-    for method in ("model_dump", "to_dict"):
-        if callable(getattr(value, method, None)) and not isinstance(value, type):
-            return getattr(value, method)()
-    raise TypeError(f"it holds a value of type {type(value).__module__}.{type(value).__qualname__}")
-
-
-_ENCODER = msgspec.json.Encoder(enc_hook=_encode_special)

@@ -12,6 +12,21 @@ class Text(str):
     __slots__ = ()
 
 
+class Point:
+    def to_dict(self):
+        return {"x": 1}
+
+
+class Dumped:
+    def model_dump(self):
+        return {"y": np.int64(2)}
+
+
+class Broken:
+    def to_dict(self):
+        raise KeyError("lost")
+
+
 class Grumpy:
     def __repr__(self):
         raise ValueError("no")
@@ -46,6 +61,13 @@ def cyclic():
         (pd.Timestamp("2026-11-22"), "2026-11-22T00:00:00"),
         ([pd.NaT, pd.NA, float("nan"), float("inf")], [None, None, None, None]),
         (dt.date(2026, 11, 22), "2026-11-22"),
+        (np.array(["2026-11-22T10:00", "NaT"], "datetime64[ns]"), ["2026-11-22T10:00:00", None]),
+        (np.array(["2026-11-22"], "datetime64[D]"), ["2026-11-22"]),
+        ([np.timedelta64(1500, "ms").astype("m8[ns]"), pd.Timedelta("90s")], ["PT1.5S", "PT90S"]),
+        (pd.Series(pd.to_datetime(["2026-11-22"], utc=True)), ["2026-11-22T00:00:00+00:00"]),
+        (pd.DataFrame({"at": pd.to_datetime(["2026-11-22", None])}), [{"at": "2026-11-22T00:00:00"}, {"at": None}]),
+        ([Point(), Dumped()], [{"x": 1}, {"y": 2}]),
+        ({True: 1, None: 2, np.bool_(False): 3}, {"true": 1, "null": 2, "false": 3}),
         (Text("x"), "x"),
         (collections.deque([1]), [1]),
         (collections.UserDict(a=1), {"a": 1}),
@@ -68,6 +90,9 @@ def test_what_bodies_hold_becomes_json_and_comes_back_plain(value, plain):
         (int, "type type"),
         ((i for i in "ab"), "type generator"),
         ({(1, 2): 3}, "type tuple cannot be a key"),
+        (1j, "type complex cannot be written"),
+        (Broken(), "type Broken cannot be written as JSON: 'lost'"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "two columns of one name"),
         ("\ud800", "surrogates"),
         (nested(5000), "recursion"),
         (cyclic(), "recursion"),
