@@ -66,6 +66,7 @@ def _attach(step: BoundStep, call: Callable[..., Any], wants_event: bool, extra:
     # a class that takes the paths itself applies them itself
     step.get = getter(record.input_path) if record.input_path and "input_path" not in extra else None
     step.put = setter(record.result_path) if record.result_path and "result_path" not in extra else None
+    step.direct = wants_event and step.get is None and step.put is None
 
 
 def _is_async(call: Any) -> bool:

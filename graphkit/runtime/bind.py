@@ -13,7 +13,7 @@ from graphkit.plan.topology import EdgeKind, Node
 from graphkit.runtime.attach import attach_function, attach_object
 from graphkit.runtime.bound import BoundStep
 from graphkit.runtime.constructors import Constructors
-from graphkit.runtime.lookup import ABSENT, Compiled, Lookup
+from graphkit.runtime.lookup import ABSENT, Compiled, Lookup, is_same
 from graphkit.runtime.queues import attach_queue
 from graphkit.spec.steps import Flow, Kind, Queue, Router, Task
 
@@ -111,7 +111,7 @@ class Binder:
             return Target("flow")
         assert isinstance(record, Task)
         is_router = isinstance(record, Router)
-        if is_router and not record.routes:
+        if isinstance(record, Router) and not record.routes:
             lookup.problem(path or node.name or "router", "the router has no routes: add_route(...) or add_model(...)")
         if record.class_name is None and record.handler is not None and not (is_router and record.class_args):
             return self._function_target(path, record, lookup)
@@ -244,7 +244,8 @@ def _identity(body: Any) -> Any:
 
 def _followed_queues(plan: Plan) -> dict[str, tuple[bool, bool]]:
     """Return which queues are followed by any step, and whether by one that runs here."""
-    nodes, found = plan.topology.nodes, {}
+    nodes = plan.topology.nodes
+    found: dict[str, tuple[bool, bool]] = {}
     for edge in plan.topology.edges:
         if edge.kind is EdgeKind.FLOW and nodes[edge.tail].kind is Kind.QUEUE:
             _, here = found.get(edge.tail, (True, False))
@@ -289,7 +290,7 @@ def _still_good(old: BoundStep, node: Node, target: Target, routes: Mapping[str,
 
 
 def _same_value(mine: Any, its: Any) -> bool:
-    if mine is its:
+    if is_same(mine, its):
         return True
     if type(mine) is Compiled:
         return type(its) is Compiled and mine.same(its)

@@ -34,6 +34,7 @@ class BoundStep:
     __slots__ = (
         "call",
         "context",
+        "direct",
         "emits",
         "function",
         "get",
@@ -62,6 +63,8 @@ class BoundStep:
         self.get: Callable[[Any], Any] | None = None
         self.put: Callable[[Any, Any], Any] | None = None
         self.wants_event = False
+        # the event goes in and comes out as it is
+        self.direct = False
         self.is_async = False
         self.may_await = True
         self.emits = False
@@ -92,7 +95,7 @@ class BoundStep:
 
     def run(self, event: Any, *args: Any, **kwargs: Any) -> Any:
         """Run this step on an event; returns the event with the result as its body, or an awaitable of it."""
-        if self.wants_event and type(event) is Event and event._trace is None and not args and not kwargs:
+        if self.direct and type(event) is Event and event._trace is None and not args and not kwargs:
             # nearly every route is a model: no more than the call
             try:
                 result = self.call(event)
@@ -106,8 +109,8 @@ class BoundStep:
             if type(result) in PLAIN_TYPES or not is_awaitable(result):
                 return self._finish(result, event)
             return self._finish_later(result, event, None, None)
-        trace = getattr(event, "_trace", None)
-        entry = None if trace is None else trace.enter(self, event.body if self.get is None else self.get(event.body))
+        trace: Any = getattr(event, "_trace", None)
+        entry: Any = None if trace is None else trace.enter(self, event.body if self.get is None else self.get(event.body))
         try:
             result = self._invoke(event, args, kwargs)
             if result is not event and is_awaitable(result):
@@ -132,20 +135,21 @@ class BoundStep:
         return error
 
     def _invoke(self, event: Any, args: Any, kwargs: Any) -> Any:
-        if self.wants_event:
-            return self.call(event, *args, **kwargs)
         body = event.body if self.get is None else self.get(event.body)
-        return self.call(body, *args, **kwargs)
+        if not self.wants_event:
+            return self.call(body, *args, **kwargs)
+        if self.get is None and self.put is None:
+            return self.call(event, *args, **kwargs)
+        # an event of its own, so that the body is still there for the result to go into
+        return self.call(event.fork(body), *args, **kwargs)
 
     def _finish(self, result: Any, event: Any) -> Any:
-        if self.wants_event:
-            if result is event:
-                return event
-            if isinstance(result, Event):
+        if self.wants_event and isinstance(result, Event):
+            if result is event or self.put is None:
                 return result
-        elif self.put is not None:
-            result = self.put(event.body, result)
-        event.body = result
+            event.terminated = result.terminated
+            result = result.body
+        event.body = result if self.put is None else self.put(event.body, result)
         return event
 
     async def _finish_later(self, result: Any, event: Any, trace: Any, entry: Any) -> Any:

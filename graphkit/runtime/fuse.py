@@ -48,7 +48,7 @@ class Fused:
 
     def failure(self, error: BaseException) -> tuple[BoundStep, FrameType | None]:
         """Return the step in which an exception was raised, and the frame that holds its body (``b``, ``e``)."""
-        code = self.run.__code__  # type: ignore[attr-defined]
+        code = self.run.__code__
         tb: TracebackType | None = error.__traceback__
         while tb is not None:
             if tb.tb_frame.f_code is code:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,10 +32,11 @@ class Compiled:
 class Watch:
     """Names that were looked up, with what they meant then."""
 
-    __slots__ = ("_names",)
+    __slots__ = ("_dotted", "_names")
 
     def __init__(self) -> None:
         self._names: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
+        self._dotted: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
 
     def add(self, namespace: Mapping[str, Any], name: str) -> None:
         """Note what a name means now."""
@@ -42,13 +44,37 @@ class Watch:
         if key not in self._names:
             self._names[key] = (namespace, name, namespace.get(name, ABSENT))
 
+    def add_path(self, namespace: Mapping[str, Any], path: str, value: Any) -> None:
+        """Note what a dotted path means now: a module may be loaded again."""
+        self._dotted[id(namespace), path] = (namespace, path, value)
+
     def changed(self) -> bool:
         """Return whether a name means something else by now."""
         # not a generator: this runs at every test, and a plain loop is half the price
-        for namespace, name, value in self._names.values():  # noqa: SIM110
+        for namespace, name, value in self._names.values():
             if namespace.get(name, ABSENT) is not value:
                 return True
+        for namespace, path, value in self._dotted.values():
+            try:
+                if not is_same(resolve(path, namespace), value):
+                    return True
+            except Unresolved:
+                return True
         return False
+
+
+def is_same(mine: Any, its: Any) -> bool:
+    """Return whether two look-ups gave the same; a method is made anew each time that it is looked up.
+
+    >>> text = "abc"
+    >>> is_same(text.upper, text.upper), is_same([], [])
+    (True, False)
+    """
+    if mine is its:
+        return True
+    if type(mine) is not type(its) or not isinstance(mine, (types.MethodType, types.BuiltinMethodType)):
+        return False
+    return mine.__self__ is its.__self__ and mine.__name__ == its.__name__
 
 
 class Lookup:
@@ -84,6 +110,8 @@ class Lookup:
             self.problem(path, f"{field}: {exc.args[0]}")
             return ABSENT
         self.watch.add(self.namespace, text.partition(".")[0])
+        if "." in text:
+            self.watch.add_path(self.namespace, text, value)
         return value
 
     def expression(self, path: str, text: str, field: str) -> Compiled | Any:

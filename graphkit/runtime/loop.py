@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Coroutine
 from typing import Any
 
@@ -42,6 +43,8 @@ class LoopThread:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=_serve, args=(self._loop,), name="graphkit-loop", daemon=True)
             self._thread.start()
+            # a server that nobody holds any more leaves no thread behind
+            weakref.finalize(self, _stop, self._loop).atexit = False
         return self._loop
 
     def close(self) -> None:
@@ -56,9 +59,14 @@ class LoopThread:
             from concurrent.futures import wait
 
             wait(waited_for)
-        loop.call_soon_threadsafe(loop.stop)
+        _stop(loop)
         if thread is not threading.current_thread():
             thread.join()
+
+
+def _stop(loop: Any) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(loop.stop)
 
 
 def _serve(loop: Any) -> None:

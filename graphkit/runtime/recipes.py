@@ -36,7 +36,7 @@ def write_recipe(route: Any, context: Any, folder: Path) -> str:
     GraphError
         If the route holds something that cannot be sent to another process.
     """
-    import cloudpickle
+    import cloudpickle  # type: ignore[import-untyped]  # ships no types
 
     server = context.server
     target, _ = route.target

@@ -8,13 +8,14 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from graphkit.core.errors import choices, nearest
+from graphkit.core.errors import GraphError, choices, nearest
 from graphkit.core.held import PLACEHOLDER
 from graphkit.steps.catalog import CATALOG, PREFIXES
 
 # Built-ins that make sense as a step of their own; anything else must be imported by its path.
 _BUILTINS = frozenset(
-    "abs all any bool bytes dict enumerate float int len list max min reversed round set sorted str sum tuple".split()
+    "abs all any bool bytes dict enumerate float int len list max min reversed round set sorted str sum "  # noqa: SIM905
+    "tuple".split()
 )
 
 
@@ -34,7 +35,7 @@ def as_namespace(namespace: Any) -> Mapping[str, Any]:
         from collections import ChainMap
 
         return ChainMap(*(dict_like for dict_like in map(as_namespace, namespace)))  # type: ignore[arg-type]
-    raise TypeError(f"a namespace is a dict, a module or a list of them, found {type(namespace).__name__}")
+    raise GraphError(f"a namespace is a dict, a module or a list of them, found {type(namespace).__name__}")
 
 
 def resolve(name: str, namespace: Mapping[str, Any]) -> Any:

@@ -9,9 +9,12 @@ from typing import Any
 SCALARS: frozenset[type] = frozenset(
     {type(None), bool, int, float, complex, dt.date, dt.datetime, dt.time, dt.timedelta}
 )
+#: Of one snapshot.
 MOST_BYTES = 256 * 1024
 MOST_ITEMS = 5_000
 MOST_DEPTH = 40
+#: Of one run; beyond it only previews are kept.
+MOST_RUN_BYTES = 16 * 2**20
 
 
 class Preview:
@@ -43,35 +46,46 @@ class Preview:
         return hash((self.type, self.text))
 
 
-class _TooLarge(Exception):  # noqa: N818  # internal signal
+class _TooLarge(Exception):
     """The value does not fit into a snapshot."""
 
 
 class Snapshots:
-    """Takes the snapshots of one run and counts their size in bytes, roughly."""
+    """Takes the snapshots of one run and counts their size in bytes, roughly. Threads may share it."""
 
-    __slots__ = ("_items", "_secrets", "size")
+    __slots__ = ("_secrets", "size")
 
     def __init__(self, secrets: Any = None) -> None:
         self.size = 0
         self._secrets = secrets if secrets is not None and secrets.any_sources else None
-        self._items = 0
 
     def take(self, value: Any) -> Any:
         """Return a copy of a value as it is now, or its preview."""
         if type(value) in SCALARS:
             return value
-        self._items = 0
-        before = self.size
         try:
-            return self._copy(value, 0)
-        except _TooLarge:
-            self.size = before
-        preview = self._preview(value)
-        self.size += len(preview.text)
-        return preview
+            copier = _Copier(self._secrets, min(MOST_BYTES, MOST_RUN_BYTES - self.size))
+            taken = copier.copy(value, 0)
+            self.size += copier.bytes
+        except Exception:  # too large, or what a value's own methods raise; a preview says what it can
+            taken = _preview(value, self._secrets)
+            self.size += len(taken.text)
+        return taken
 
-    def _copy(self, value: Any, depth: int) -> Any:
+
+class _Copier:
+    """Makes one snapshot, and gives up when it grows too large."""
+
+    __slots__ = ("_items", "_most", "_secrets", "bytes")
+
+    def __init__(self, secrets: Any, most: int) -> None:
+        self._secrets = secrets
+        self._most = most
+        self._items = 0
+        self.bytes = 0
+
+    def copy(self, value: Any, depth: int) -> Any:
+        """Return a copy of a value; what cannot be copied is a preview in it."""
         kind = type(value)
         self._items += 1
         if self._items > MOST_ITEMS or depth > MOST_DEPTH:
@@ -80,31 +94,50 @@ class Snapshots:
             return value
         if kind is str or kind is bytes:
             self._weigh(len(value))
-            return self._secrets.redact(value) if kind is str and self._secrets is not None else value
+            return value if self._secrets is None else _redacted(value, self._secrets)
         if kind is dict:
             self._weigh(64 + 16 * len(value))
-            return {key: self._copy(item, depth + 1) for key, item in value.items()}
+            return {self._key(key): self.copy(item, depth + 1) for key, item in value.items()}
         if kind is list or kind is tuple or kind is set or kind is frozenset:
             self._weigh(56 + 8 * len(value))
-            return kind(self._copy(item, depth + 1) for item in value)
+            return kind(self.copy(item, depth + 1) for item in value)
         package = kind.__module__.partition(".")[0]
         if package == "numpy" and hasattr(value, "nbytes"):
             self._weigh(int(value.nbytes))
-            return value.copy() if getattr(value, "dtype", None) != object else self._preview(value)
+            # objects cannot be copied with the array; text in it cannot be looked through for secrets
+            plain = not value.dtype.hasobject and (self._secrets is None or value.dtype.kind not in "US")
+            return value.copy() if plain else _preview(value, self._secrets)
         if package == "pandas" and hasattr(value, "memory_usage"):
             usage = value.memory_usage(index=True, deep=False)
             self._weigh(int(usage.sum() if hasattr(usage, "sum") else usage))
+            if self._secrets is not None and _holds_text(value):
+                return _preview(value, self._secrets)
             return value.copy(deep=True)
         self._weigh(200)
-        return self._preview(value)
+        return _preview(value, self._secrets)
 
-    def _preview(self, value: Any) -> Preview:
-        made = Preview(value)
-        if self._secrets is not None:
-            made.text = self._secrets.redact(made.text)
-        return made
+    def _key(self, key: Any) -> Any:
+        return _redacted(key, self._secrets) if self._secrets is not None and isinstance(key, (str, bytes)) else key
 
     def _weigh(self, size: int) -> None:
-        if size > MOST_BYTES:
+        self.bytes += size
+        if self.bytes > self._most:
             raise _TooLarge
-        self.size += size
+
+
+def _preview(value: Any, secrets: Any) -> Preview:
+    made = Preview(value)
+    if secrets is not None:
+        made.text = secrets.redact(made.text)
+    return made
+
+
+def _holds_text(table: Any) -> bool:
+    types = table.dtypes if hasattr(table, "columns") else [table.dtype]
+    return any(getattr(kind, "kind", "O") not in "biufcmM" for kind in types)
+
+
+def _redacted(value: Any, secrets: Any) -> Any:
+    if isinstance(value, bytes):
+        return secrets.redact(value.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    return secrets.redact(value)

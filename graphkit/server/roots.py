@@ -71,7 +71,7 @@ def find_router(root: Any, wanted: Any) -> Any:
         return root
     if root is None:
         raise GraphError("the server has no graph yet: set_topology('router') starts one for models")
-    routers = {step.name: step for step in root.get_children() if isinstance(step, RouterStep)}
+    routers = {str(step.name): step for step in root.get_children() if isinstance(step, RouterStep)}
     if wanted is not None:
         if wanted not in routers:
             raise GraphError(f"there is no router {wanted!r}{nearest(wanted, routers)}; there is {choices(routers)}")

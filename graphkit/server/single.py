@@ -25,11 +25,15 @@ from graphkit.spec.steps import Error, Flow, RootFlow, Router, Task
 class Alone:
     """A step that was bound without a graph around it."""
 
-    def __init__(self, graph: BoundGraph, path: str, revision: int) -> None:
+    def __init__(self, graph: BoundGraph, path: str, spec: Any) -> None:
         self.graph = graph
         self.path = path
-        self.revision = revision
+        self.spec = spec
         self.context = graph.context
+
+    def holds(self, step: Any) -> bool:
+        """Return whether this is the step as it is now, made of what its names mean now."""
+        return not self.graph.watch.changed() and bool(freeze(step).spec == self.spec)
 
     def object_of(self, path: str) -> Any:
         """Return the live object of the step, whatever its path was."""
@@ -43,7 +47,7 @@ class Alone:
 def init_step(step: Any, context: Any, namespace: Any, mode: str, reset: bool, extra: Mapping[str, Any]) -> None:
     """Bind a step on its own; raises GraphError with everything that is wrong with it."""
     old = step._bound
-    if isinstance(old, Alone) and not reset and not extra and old.revision == step._revision:
+    if isinstance(old, Alone) and not reset and not extra and old.holds(step):
         return
     context = context if context is not None else GraphContext()
     if context.pools is None:
@@ -61,24 +65,30 @@ def init_step(step: Any, context: Any, namespace: Any, mode: str, reset: bool, e
             single = Task(**fields)
         spec = RootFlow(steps={path: single})
         held = {(path, field): item for (_, field), item in frozen.held.items()}
-        values = {path: value for value in values.values()}
+        values = {path: values[""]} if values else {}
     lookup = Lookup(as_namespace(namespace) if namespace is not None else caller_namespace(), held)
     plan = compile_plan(topology_of(step, spec), "*")
     steps = Binder(context, mode).bind(plan, lookup, values)
     graph = BoundGraph(plan, steps, context, lookup.watch, step._revision, LoopThread())
-    step.__dict__["_bound"] = Alone(graph, path, step._revision)
+    step.__dict__["_bound"] = Alone(graph, path, frozen.spec)
 
 
 def run_step(step: Any, event: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
     """Run a step alone and return the event, with the result as its body."""
     around = step._root._bound
-    if step._parent is not None and isinstance(around, BoundGraph) and step.fullname in around.steps:
-        return _run(around, step.fullname, event, args, kwargs)
-    if isinstance(step._bound, BoundGraph):
-        return _run(step._bound, "", event, args, kwargs)
-    if step._bound is None or step._bound.revision != step._revision:
+    if isinstance(around, BoundGraph) and _is_current(around, step):
+        return _run(around, step.fullname if step._parent is not None else "", event, args, kwargs)
+    if not isinstance(step._bound, Alone) or not step._bound.holds(step):
         init_step(step, None, None, "sync", True, {})
     return step._bound.run(event, args, kwargs)
+
+
+def _is_current(graph: BoundGraph, step: Any) -> bool:
+    """Return whether a server's graph holds a step as it is now, made of what its names mean now."""
+    if graph.watch.changed():
+        return False
+    bound = graph.steps.get(step.fullname)
+    return graph.revision == step._root._revision or (bound is not None and bound.record == freeze(step).spec)
 
 
 def _run(graph: BoundGraph, path: str, event: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -124,12 +125,25 @@ def test_a_job_may_close_its_own_loop() -> None:
     loop.close()
 
 
+def threads_end(before: int) -> bool:
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return threading.active_count() == before
+
+
 def test_no_thread_is_left_after_closing() -> None:
     before = threading.active_count()
     loop = LoopThread()
     loop.wait(give(1))
     loop.close()
-    deadline = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() == before
+    assert threads_end(before)
+
+
+def test_no_thread_is_left_by_a_loop_that_nobody_holds() -> None:
+    before = threading.active_count()
+    loop = LoopThread()
+    loop.wait(give(1))
+    del loop
+    gc.collect()
+    assert threads_end(before)
