@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -125,25 +124,22 @@ def test_a_job_may_close_its_own_loop() -> None:
     loop.close()
 
 
-def threads_end(before: int) -> bool:
-    deadline = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return threading.active_count() == before
+async def own_thread() -> threading.Thread:
+    return threading.current_thread()
 
 
 def test_no_thread_is_left_after_closing() -> None:
-    before = threading.active_count()
     loop = LoopThread()
-    loop.wait(give(1))
+    thread = loop.wait(own_thread())
+    assert thread.is_alive()
     loop.close()
-    assert threads_end(before)
+    assert not thread.is_alive()
 
 
 def test_no_thread_is_left_by_a_loop_that_nobody_holds() -> None:
-    before = threading.active_count()
     loop = LoopThread()
-    loop.wait(give(1))
+    thread = loop.wait(own_thread())
     del loop
     gc.collect()
-    assert threads_end(before)
+    thread.join(10)
+    assert not thread.is_alive()
