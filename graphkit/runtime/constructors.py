@@ -56,7 +56,9 @@ class Constructors:
         """Return what a constructor gets beside the step's own arguments, as far as it accepts it."""
         known = self._known(cls)
         parameters, open_ended = known if known is not None else ({}, False)
-        given: dict[str, Any] = {"name": step.name or step.kind, "context": step.context, "graph_step": step}
+        given: dict[str, Any] = {"context": step.context, "graph_step": step}
+        if step.name:  # an unnamed root is called what its class calls it
+            given["name"] = step.name
         if step.kind == "router":
             given["routes"] = routes
         extra = {key: value for key, value in given.items() if open_ended or key in parameters}
