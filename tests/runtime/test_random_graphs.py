@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -295,6 +296,10 @@ def in_one_way(way: str, engine: str, flow: Flow) -> tuple[Any, list[Any]]:
     return answer, calls
 
 
+def every_step(flow: Flow) -> list[Drawn]:
+    return [found for step in flow.steps.values() for found in (step, *(every_step(step.inner) if step.inner else ()))]
+
+
 @pytest.mark.parametrize("engine", ["sync", "async"])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(flow=flows(awaits=False))
@@ -318,4 +323,8 @@ def test_a_graph_that_awaits_answers_as_the_interpreter(engine: str, flow: Flow)
             assert isinstance(answer, tuple)
             assert answer[0] == "failed"
         else:
-            assert (answer, sorted(called)) == (expected[0], sorted(expected[1]))
+            assert answer == expected[0]
+            # beside a branch of a nested flow that fails, the others end too: they may have been called, none is missing
+            assert not Counter(map(str, expected[1])) - Counter(map(str, called))
+            if not any(step.kind.startswith("shaky") for step in every_step(flow)):
+                assert sorted(called) == sorted(expected[1])
