@@ -324,7 +324,7 @@ def test_a_graph_that_awaits_answers_as_the_interpreter(engine: str, flow: Flow)
             assert answer[0] == "failed"
         else:
             assert answer == expected[0]
-            # beside a branch of a nested flow that fails, the others end too: they may have been called, none is missing
+            # beside a branch of a nested flow that fails, the others end too: they may be called, none is missing
             assert not Counter(map(str, expected[1])) - Counter(map(str, called))
             if not any(step.kind.startswith("shaky") for step in every_step(flow)):
                 assert sorted(called) == sorted(expected[1])
