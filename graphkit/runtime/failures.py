@@ -24,7 +24,8 @@ def named(exc: BaseException, path: str) -> StepError:
         return exc
     where = f"step {path!r}" if path else "the router"
     if isinstance(exc, StepError):
-        new = _like(exc, f"{where}: {exc.message}", path)
+        # a router at the root has no path; its own messages say who speaks
+        new = _like(exc, f"{where}: {exc.message}" if path else exc.message, path)
     else:
         status = exc.status if isinstance(exc, GraphkitError) else 500
         text = f": {exc}" if str(exc) else ""
