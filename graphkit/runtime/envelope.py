@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
+from graphkit.core.errors import BadRequest
 from graphkit.core.event import Event
 
 #: Key that marks an entry as a whole event.
@@ -32,18 +35,39 @@ def wrap(event: Event) -> dict[str, Any]:
 
 def is_wrapped(body: Any) -> bool:
     """Return whether a body is a whole event."""
-    return isinstance(body, Mapping) and body.get(MARK) == 1 and "body" in body
+    return isinstance(body, Mapping) and body.get(MARK) == 1
+
+
+class _Envelope(msgspec.Struct):
+    """What an entry must look like to stand for an event; a client may have written it."""
+
+    body: Any
+    id: str | None = None
+    key: Any = ""
+    path: str | None = None
+    method: str | None = None
+    headers: dict[str, Any] | None = None
+    time: str | None = None
 
 
 def unwrap(event: Event) -> Event:
-    """Return the event that stands in another one's body."""
-    data = event.body
-    new = event.fork(data["body"])
-    new.id = data.get("id")
-    new.key = data.get("key", "")
-    new.path = data.get("path") or "/"
-    new.method = data.get("method")
-    new.headers = dict(data.get("headers") or {})
+    """Return the event that stands in another one's body.
+
+    Raises
+    ------
+    BadRequest
+        If what stands there is no event.
+    """
+    try:
+        data = msgspec.convert(event.body, _Envelope)
+    except msgspec.ValidationError as exc:
+        raise BadRequest(f"the body is marked as a whole event ({MARK!r}), but is none: {exc}") from exc
+    new = event.fork(data.body)
+    new.id = data.id
+    new.key = data.key
+    new.path = data.path or "/"
+    new.method = data.method
+    new.headers = data.headers or {}
     new.content_type = None
-    new.time = data.get("time")
+    new.time = data.time
     return new

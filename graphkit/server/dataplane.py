@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -10,13 +11,48 @@ import msgspec
 from graphkit.core import jsonlike
 from graphkit.core.awaiting import PLAIN_TYPES
 from graphkit.core.errors import BadRequest, StepError
-from graphkit.core.event import Event, Response
+from graphkit.core.event import Event, Response, as_event
 from graphkit.runtime.bound import is_response
+from graphkit.runtime.envelope import MARK, is_wrapped, unwrap
 
 JSON = "application/json"
-_EVENT_ID = ("MLRUN_EVENT_ID", "X-Event-Id")
+_EVENT_ID = frozenset({"mlrun_event_id", "x-event-id"})
 _BINARY = frozenset({bytes, bytearray, memoryview})
-_EVENT_PATH = ("MLRUN_EVENT_PATH", "X-Event-Path")
+_EVENT_PATH = frozenset({"mlrun_event_path", "x-event-path"})
+
+
+def prepared(event: Any, extra_args: Mapping[str, Any] | None = None) -> Event:
+    """Return an event of our own for any event-like object, with its body decoded.
+
+    Raises
+    ------
+    BadRequest
+        If it is no event, or its body cannot be used.
+    """
+    if not hasattr(event, "body"):
+        raise BadRequest(
+            f"an event is an object with a body, such as graphkit.Event(body); found a value of type "
+            f"{type(event).__name__}"
+        )
+    own = as_event(event)
+    if own.headers:
+        apply_headers(own)
+    if isinstance(own.body, (str, bytes)):
+        decode(own)
+    # an entry of a stream has no URL; where there is one, what a client wrote into the body must not change it
+    if is_wrapped(own.body) and _is_silent(own.path):
+        own = unwrap(own)
+    if extra_args:
+        own.extra_args = dict(extra_args)  # type: ignore[attr-defined]  # events take further attributes
+    return own
+
+
+def needs_work(event: Any) -> bool:
+    """Return whether an event must be prepared before it is run: it is foreign, or text, or has headers."""
+    if type(event) is not Event or event.headers:
+        return True
+    kind = type(event.body)
+    return kind is str or kind is bytes or (kind is dict and MARK in event.body)
 
 
 def decode(event: Event) -> None:
@@ -35,15 +71,14 @@ def decode(event: Event) -> None:
     body = event.body
     try:
         event.body = msgspec.json.decode(body)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         try:
             # integers beyond 64 bits, which only the standard library reads
             event.body = json.loads(body, parse_constant=_no_constant)
         except (ValueError, RecursionError):
             if content_type:
-                raise BadRequest(f"the body is not JSON: {exc}") from exc
-    except RecursionError as exc:
-        raise BadRequest("the body is not usable JSON: it is nested too deeply") from exc
+                reason = "it is nested too deeply" if isinstance(exc, RecursionError) else exc
+                raise BadRequest(f"the body is not usable JSON: {reason}") from exc
 
 
 def is_json(content_type: str) -> bool:
@@ -57,14 +92,21 @@ def is_json(content_type: str) -> bool:
 
 
 def apply_headers(event: Event) -> None:
-    """Let headers set the event's id and path, as a calling graph sends them."""
-    headers = event.headers
-    for name in _EVENT_ID:
-        if name in headers:
-            event.id = str(headers[name])
-    for name in _EVENT_PATH:
-        if name in headers:
-            event.path = str(headers[name])
+    """Let headers set the event's id, and its path where the URL is silent, as a calling graph sends them."""
+    for name, value in event.headers.items():
+        key = str(name).lower()
+        if key in _EVENT_ID:
+            event.id = _text(value)
+        elif key in _EVENT_PATH and _is_silent(event.path):
+            event.path = _text(value)
+
+
+def _is_silent(path: str) -> bool:
+    return path in ("", "/")
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def encode(result: Any, response_class: Any = Response) -> Any:
@@ -108,10 +150,11 @@ def _with_text(response: Any, response_class: Any) -> Any:
     body = response.body
     if body is None or isinstance(body, (str, bytes)):
         return response
+    headers, content_type = getattr(response, "headers", None), getattr(response, "content_type", None)
     if type(body) in _BINARY:
-        return response_class(response.headers, bytes(body), response.content_type, response.status_code)
-    content_type = response.content_type if is_json(response.content_type or "") else JSON
-    return response_class(response.headers, to_json(body), content_type, response.status_code)
+        return response_class(headers, bytes(body), content_type, response.status_code)
+    kept = content_type if is_json(content_type or "") else JSON
+    return response_class(headers, to_json(body), kept, response.status_code)
 
 
 def _no_constant(name: str) -> Any:
