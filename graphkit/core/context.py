@@ -74,9 +74,9 @@ class GraphContext:
         self._logger = logger
         self._level = level
         if nuclio_context is not None:
-            self._logger = logger or nuclio_context.logger
-            self.Response = nuclio_context.Response
-            self.worker_id = nuclio_context.worker_id
+            self._logger = logger or getattr(nuclio_context, "logger", None)
+            self.Response = getattr(nuclio_context, "Response", Response)
+            self.worker_id = getattr(nuclio_context, "worker_id", 0)
             self.trigger = getattr(getattr(nuclio_context, "trigger", None), "kind", None)
             self.platform = getattr(nuclio_context, "platform", None)
 
@@ -84,7 +84,7 @@ class GraphContext:
     def logger(self) -> Any:
         """The logger; made when first asked for."""
         if self._logger is None:
-            self._logger = Logger(level=self._level)
+            self._logger = Logger(level=self._level, redact=self.redact)
         return self._logger
 
     @logger.setter
@@ -106,6 +106,16 @@ class GraphContext:
         """Return a secret of the server's sources, or ``None``."""
         secrets = getattr(self.server, "_secrets", None)
         return secrets.get(key) if secrets is not None else None
+
+    def redact(self, value: Any) -> Any:
+        """Return a text, or plain data, without the secrets that were read so far."""
+        secrets = getattr(self.server, "_secrets", None)
+        return value if secrets is None else secrets.redact(value)
+
+    def conceal(self, exc: Any) -> Any:
+        """Take the secrets that were read so far out of an exception and its causes; return it."""
+        secrets = getattr(self.server, "_secrets", None)
+        return exc if secrets is None else secrets.conceal(exc)
 
     def get_remote_endpoint(self, name: str, external: bool = True) -> str:
         """Return the URL of a remote function: a full URL, or a name that the parameter ``endpoints`` maps to one.
@@ -130,9 +140,7 @@ class GraphContext:
 
         A stream that fails is logged, never raised: the event's own error matters more.
         """
-        secrets = getattr(self.server, "_secrets", None)
-        if secrets is not None:
-            message = secrets.redact(message)
+        message = self.redact(message)
         if self.verbose:
             self.logger.error(f"error in step {source}: {message}")
         stream = getattr(self.server, "_error_stream_object", None)
@@ -149,9 +157,9 @@ class GraphContext:
             "args": decode(snapshot(kwargs)),
         }
         try:
-            stream.push(record)
+            stream.push(self.redact(record))
         except Exception as exc:
-            self.logger.error(f"the error stream could not be written: {type(exc).__name__}: {exc}")
+            self.logger.error(self.redact(f"the error stream could not be written: {type(exc).__name__}: {exc}"))
 
     def __repr__(self) -> str:
         return f"GraphContext(function={self.current_function!r}, is_mock={self.is_mock})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 # the levels of logging, which is imported by the first context that logs
@@ -19,12 +20,17 @@ class Logger:
         Name of the logger in :mod:`logging`.
     level
         Lowest level that is logged, as a name (``"debug"``, ``"info"``, ...); ``None`` leaves the level as it is.
+    redact
+        Takes secrets out of a text, before it is logged.
     """
 
-    def __init__(self, name: str = "graphkit", level: str | None = None) -> None:
+    def __init__(
+        self, name: str = "graphkit", level: str | None = None, redact: Callable[[str], str] | None = None
+    ) -> None:
         import logging
 
         self._logger = logging.getLogger(name)
+        self._redact = redact
         if level is not None:
             self._logger.setLevel(level.upper())
 
@@ -32,13 +38,28 @@ class Logger:
         if not self._logger.isEnabledFor(level):
             return
         exc_info = values.pop("exc_info", None)
-        text = str(message)
+        if self._redact is None and not values:
+            self._logger.log(level, str(message) if args else "%s", *(args or (message,)), exc_info=exc_info)
+            return
+        text = _formatted(str(message), args)
         if values:
-            text = text.replace("%", "%%") if not args else text
-            pairs = " ".join(f"{key}={value!r}" for key, value in values.items())
-            self._logger.log(level, "%s %s", text % args if args else str(message), pairs, exc_info=exc_info)
-        else:
-            self._logger.log(level, text, *args, exc_info=exc_info)
+            text = " ".join((text, *(f"{key}={value!r}" for key, value in values.items())))
+        if self._redact is not None:
+            text = self._redact(text)
+            if exc_info:
+                text, exc_info = self._with_trace(text, exc_info)
+        self._logger.log(level, "%s", text, exc_info=exc_info)
+
+    def _with_trace(self, text: str, exc_info: Any) -> tuple[str, Any]:
+        """Return the text with the traceback in it, if that must be redacted; else leave it to the log's handlers."""
+        import sys
+        import traceback
+
+        exc = exc_info if isinstance(exc_info, BaseException) else sys.exc_info()[1]
+        assert self._redact is not None
+        trace = "" if exc is None else "".join(traceback.format_exception(type(exc), exc, exc.__traceback__)).rstrip()
+        redacted = self._redact(trace)
+        return (text, exc_info) if redacted == trace else (f"{text}\n{redacted}", None)
 
     def debug(self, message: object, *args: Any, **values: Any) -> None:
         """Log at level DEBUG."""
@@ -68,3 +89,10 @@ class Logger:
 
     def __repr__(self) -> str:
         return f"Logger({self._logger.name!r})"
+
+
+def _formatted(text: str, args: tuple[Any, ...]) -> str:
+    try:
+        return text % args if args else text
+    except (KeyError, TypeError, ValueError):  # logging, too, lets no step fail for a message that does not fit
+        return f"{text} {args!r}"

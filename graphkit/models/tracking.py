@@ -110,7 +110,7 @@ class ModelLog:
         if not records:
             return
         try:
-            self._stream.push([decode(record) for record in records])
+            self._stream.push([self._context.redact(decode(record)) for record in records])
         except Exception as exc:  # whatever the stream raises: the requests were answered
             with self._lock:
                 self.failed += len(records)

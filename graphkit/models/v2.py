@@ -122,6 +122,7 @@ class V2ModelServer(Component):
         except Exception as exc:  # kept: every request is answered with it
             self.error = exc
             if self.context is not None:
+                self.error = self.context.conceal(exc)
                 self.context.logger.error(f"model {self.name!r} could not be loaded: {told(exc)}", exc_info=True)
             return
         self.ready = True

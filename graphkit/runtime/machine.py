@@ -265,7 +265,8 @@ def _recover(
         raise error from exc
     # what awaits the handler's event must not be seen by other holders of this one
     new = event.fork(body)
-    new.error = {**(event.error or {}), step.name: message_of(exc)}
+    message = message_of(exc)
+    new.error = {**(event.error or {}), step.name: message if run.context is None else run.context.redact(message)}
     new.origin_state = error.step or step.path
     return handler, body, new
 

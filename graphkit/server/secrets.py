@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from graphkit.core.errors import GraphError, nearest
 
 KINDS = ("inline", "env", "file", "dotenv")
 _HIDDEN = "***"
+_TEXTUAL = frozenset({str, bytes, dict, list, tuple})
 
 
 class SecretStore:
@@ -30,6 +31,8 @@ class SecretStore:
     """
 
     def __init__(self, sources: Iterable[Mapping[str, Any]] | None = None) -> None:
+        if isinstance(sources, (str, bytes, Mapping)):
+            raise GraphError('secret_sources is a list of {"kind": ..., "source": ...}')
         self._sources = [_checked(source) for source in sources or ()]
         self._seen: set[str] = set()
 
@@ -43,12 +46,16 @@ class SecretStore:
                 return value
         return None
 
-    def redact(self, text: str) -> str:
-        """Return a text without the secrets that were read so far."""
-        for value in sorted(self._seen, key=len, reverse=True):
-            if value in text:
-                text = text.replace(value, _HIDDEN)
-        return text
+    def redact(self, value: Any) -> Any:
+        """Return a text, or plain data, without the secrets that were read so far."""
+        return _redacted(value, sorted(self._seen, key=len, reverse=True)) if self._seen else value
+
+    def conceal(self, exc: BaseException) -> BaseException:
+        """Take the secrets out of an exception, and out of those that it was raised from; return it.
+
+        What makes its text of something else than its arguments and attributes is replaced by a RuntimeError.
+        """
+        return _concealed(exc, self.redact, {}) if self._seen else exc
 
     @property
     def any_sources(self) -> bool:
@@ -64,6 +71,55 @@ class SecretStore:
 
     def __repr__(self) -> str:
         return f"SecretStore({', '.join(kind for kind, _ in self._sources)})"
+
+
+def _redacted(value: Any, secrets: list[str]) -> Any:
+    kind = type(value)
+    if kind is str:
+        for secret in secrets:
+            if secret in value:
+                value = value.replace(secret, _HIDDEN)
+        return value
+    if kind is dict:
+        return {_redacted(key, secrets): _redacted(item, secrets) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return kind([_redacted(item, secrets) for item in value])
+    if kind is bytes:
+        for secret in secrets:
+            value = value.replace(secret.encode(), _HIDDEN.encode())
+        return value
+    return _HIDDEN if (kind is int or kind is float) and str(value) in secrets else value
+
+
+def _concealed(exc: BaseException, redact: Callable[[Any], Any], met: dict[int, BaseException]) -> BaseException:
+    if id(exc) in met:
+        return met[id(exc)]
+    met[id(exc)] = exc
+    exc.args = redact(exc.args)
+    for name, value in list(vars(exc).items()):
+        if type(value) in _TEXTUAL:
+            setattr(exc, name, redact(value))  # among them the notes
+    for part in getattr(exc, "exceptions", ()):
+        _concealed(part, redact, met)
+    text = _text_of(exc)
+    told: BaseException = exc
+    if redact(text) != text:
+        told = RuntimeError(f"{type(exc).__qualname__}: {redact(text)}").with_traceback(exc.__traceback__)
+        met[id(exc)] = told
+    quiet = exc.__suppress_context__
+    if exc.__cause__ is not None:
+        told.__cause__ = _concealed(exc.__cause__, redact, met)
+    if exc.__context__ is not None:
+        told.__context__ = _concealed(exc.__context__, redact, met)
+    told.__suppress_context__ = quiet
+    return told
+
+
+def _text_of(exc: BaseException) -> str:
+    try:
+        return str(exc)
+    except Exception:  # a text that cannot be made cannot be shown either
+        return ""
 
 
 def _checked(source: Any) -> tuple[str, Any]:
@@ -83,8 +139,12 @@ def _checked(source: Any) -> tuple[str, Any]:
         raise GraphError("an inline secret source is a dict of names and values")
     if kind == "env":
         names = where.split(",") if isinstance(where, str) else where
+        if not isinstance(names, (list, tuple, set)):
+            raise GraphError("an env secret source is a list of names of variables, or a text with commas")
         return kind, [str(name).strip() for name in names if str(name).strip()]
-    return kind, str(where)
+    if not isinstance(where, (str, os.PathLike)):
+        raise GraphError(f"a {kind} secret source is the path of a file")
+    return kind, os.fspath(where)
 
 
 def _read(kind: str, source: Any, key: str) -> str | None:
@@ -101,6 +161,9 @@ def _read_file(path: str, quoted: bool) -> dict[str, str]:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as exc:
         raise GraphError(f"the secret file {path!r} cannot be read: {exc.strerror or exc}") from exc
+    except UnicodeDecodeError:
+        # not chained: the error holds what it could not read
+        raise GraphError(f"the secret file {path!r} cannot be read: it is no UTF-8 text") from None
     found = {}
     for line in text.splitlines():
         entry = line.strip()

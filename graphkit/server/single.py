@@ -10,6 +10,7 @@ import msgspec
 from graphkit.build.freeze import freeze
 from graphkit.build.picture import topology_of
 from graphkit.core.context import GraphContext
+from graphkit.core.errors import GraphkitError
 from graphkit.core.event import Event, as_event
 from graphkit.core.namespace import caller_namespace
 from graphkit.plan.compile import compile_plan
@@ -93,7 +94,11 @@ def _is_current(graph: BoundGraph, step: Any) -> bool:
 
 def _run(graph: BoundGraph, path: str, event: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
     own = event if isinstance(event, Event) else as_event(event)
-    if path in graph.steps and graph.steps[path].kind != "flow":
-        return graph.settled(graph.steps[path].run(own, *args, **kwargs))
-    own.body = graph.answer(own) if path == "" else graph.answer_of_flow(path, own)
+    try:
+        if path in graph.steps and graph.steps[path].kind != "flow":
+            return graph.settled(graph.steps[path].run(own, *args, **kwargs))
+        own.body = graph.answer(own) if path == "" else graph.answer_of_flow(path, own)
+    except GraphkitError as exc:
+        graph.context.conceal(exc)
+        raise
     return own
