@@ -40,8 +40,11 @@ class ServerBase:
         self._bound: BoundGraph | None = None
         self._binding: Binding | None = None
         self._namespace: Mapping[str, Any] | None = None
+        self._home = caller_namespace()  # where the server was made, for callers that cannot be seen
         self._current_function: str | None = None
+        self._error_stream: str | None = None
         self._error_stream_object: Any = None
+        self._tracking: StreamContext | None = None
         self._initialized_by: Any = None
         self._is_mock = False
         self._graph: Any = None
@@ -162,16 +165,35 @@ class ServerBase:
         if self.context is not None:
             self.context.current_function = name
 
+    @property
+    def error_stream(self) -> str | None:
+        """URL of the stream that errors are written to; it is opened when the server gets ready."""
+        return self._error_stream
+
+    @error_stream.setter
+    def error_stream(self, path: str | None) -> None:
+        if self._binding is not None or self._error_stream_object is not None:
+            self.set_error_stream(path)
+        self._error_stream = path or None
+
     def set_error_stream(self, path: str | None) -> None:
-        """Set and open the stream that errors are written to; ``None`` for none."""
-        self.error_stream = path
-        self._error_stream_object = seam.open_stream(path) if path else None
+        """Set and open the stream that errors are written to; ``None`` for none.
+
+        Raises
+        ------
+        StreamError
+            If the stream cannot be opened; the one before stays.
+        """
+        stream = seam.open_stream(path) if path else None
+        before, self._error_stream_object = self._error_stream_object, stream
+        self._error_stream = path or None
+        if before is not None and before is not stream:
+            before.close()
 
     def init(self, context: Any = None, namespace: Any = None) -> None:
         """Make the context and bind the graph: :meth:`init_states`, then :meth:`init_object`."""
-        namespace = caller_namespace() if namespace is None else namespace
         self.init_states(context, namespace)
-        self.init_object(namespace)
+        self.init_object()
 
     def init_states(
         self,
@@ -209,8 +231,8 @@ class ServerBase:
             new.current_function = self._current_function
             new.resource_cache = resource_cache
             new.stream = self._tracking_stream()
-            if self.error_stream and self._error_stream_object is None:
-                self.set_error_stream(self.error_stream)
+            if self._error_stream and self._error_stream_object is None:
+                self.set_error_stream(self._error_stream)
             self._close_binding()
             self.context = new
             self._initialize()
@@ -228,11 +250,13 @@ class ServerBase:
         with self._lock:
             self._set_namespace(namespace)
             if self._binding is None:
-                self.init_states(None, self._namespace)
+                self.init_states()
             self._bind(check_names=True)
 
     def _set_namespace(self, namespace: Any) -> None:
         if namespace is None:
+            if self._namespace is None:
+                self._namespace = caller_namespace(self._home)
             return
         given = as_namespace(namespace)
         if given is not self._namespace:
@@ -255,14 +279,22 @@ class ServerBase:
             raise GraphError(f"graph_initializer failed: {type(exc).__name__}: {exc}") from exc
 
     def _tracking_stream(self) -> StreamContext:
+        """Return where tracking writes; what was tracked before the server got ready again is still there."""
         path = self.parameters.get("log_stream")
         if not path and not self.track_models:
             return StreamContext(None, self.function_uri)
-        if not path:
-            return StreamContext(MemoryStream("memory://tracking", drop_oldest=True), self.function_uri)
-        url = str(path).format(project=(self.function_uri or "").partition("/")[0])
-        options = self.parameters.get("stream_args") or {}
-        return StreamContext(seam.open_stream(url, **options), self.function_uri)
+        url = str(path).format(project=(self.function_uri or "").partition("/")[0]) if path else "memory://tracking"
+        before = self._tracking.output_stream if self._tracking is not None else None
+        if before is not None and before.url == url and not path:
+            stream = before
+        elif path:
+            stream = seam.open_stream(url, **(self.parameters.get("stream_args") or {}))
+        else:
+            stream = MemoryStream(url, drop_oldest=True)
+        if before is not None and before is not stream:
+            before.close()
+        self._tracking = StreamContext(stream, self.function_uri)
+        return self._tracking
 
     def _ready(self, check_names: bool) -> BoundGraph:
         """Return the bound graph, bound again where the draft (or what a name means) has changed."""
@@ -274,8 +306,6 @@ class ServerBase:
         ):
             return bound
         with self._lock:
-            if self._namespace is None:
-                self._namespace = caller_namespace()
             if self._binding is None:
                 self.init_states()
             return self._bind(check_names)
@@ -288,7 +318,11 @@ class ServerBase:
         assert self._binding is not None
         bound = self._bound
         if bound is None or bound.revision != self._graph._revision or (check_names and bound.watch.changed()):
-            bound = self._binding.bind(self._graph, self._namespace or {}, self._current_function)
+            try:
+                bound = self._binding.bind(self._graph, self._namespace or {}, self._current_function)
+            except GraphkitError as exc:
+                self._secrets.conceal(exc)
+                raise
             self._bound = bound
         return bound
 
@@ -303,8 +337,19 @@ class ServerBase:
 
         The server can be used again afterwards.
         """
-        if self._binding is not None:
-            self._binding.drain(self._bound)
+        if self._binding is None:
+            return
+        try:
+            self._binding.drain()
+        except GraphkitError as exc:
+            self._secrets.conceal(exc)
+            raise
+        finally:
+            for stream in (self._error_stream_object, self.context.stream.output_stream):
+                if stream is not None:
+                    stream.close()  # it opens again when it is written to
+            if self._binding.rests:
+                self._bound = None
 
 
 def _checked_mode(mode: str | None) -> str:

@@ -27,6 +27,7 @@ class Binding:
         self._binder = Binder(context, server.load_mode)
         self._loop = LoopThread()
         self._ticker: Ticker | None = None
+        self._last: BoundGraph | None = None
         self._pools = RoutePools(context)
         context.pools = self._pools
 
@@ -46,6 +47,7 @@ class Binding:
         steps = self._binder.bind(plan, lookup, frozen.values)
         most = count_of(self._server.parameters, "max_events", MOST_EVENTS)
         bound = BoundGraph(plan, steps, self._context, lookup.watch, revision, self._loop, most)
+        self._last = bound
         self._context.root = root
         root.__dict__["_bound"] = bound
         self._stop_ticker()
@@ -54,16 +56,15 @@ class Binding:
             self._ticker = Ticker(bound, interval)
         return bound
 
-    def drain(self, bound: BoundGraph | None) -> None:
-        """Send on what is held back, write what is buffered, and close pools and loop."""
+    def drain(self) -> None:
+        """Send on what is held back, write what is buffered, and close pools, streams and the loop."""
+        self._stop_ticker()
         try:
-            if bound is not None:
-                bound.flush()
+            if self._last is not None:
+                self._last.flush()
         finally:
-            for step in bound.steps.values() if bound is not None else ():
-                log = getattr(step.object, "flush_tracking", None)
-                if callable(log):
-                    log()
+            if self._last is not None:
+                _write_out(self._last)
             self._pools.close()
             self._loop.close()
 
@@ -74,10 +75,24 @@ class Binding:
         self._pools.close()
         self._loop.close()
 
+    @property
+    def rests(self) -> bool:
+        """Whether the graph must be bound again, so that somebody looks after what waits in it for too long."""
+        return self._ticker is None and self._last is not None and tick_interval(self._last.steps.values()) is not None
+
     def _stop_ticker(self) -> None:
-        if self._ticker is not None:
-            self._ticker.close()
-            self._ticker = None
+        ticker, self._ticker = self._ticker, None
+        if ticker is not None:
+            ticker.close()
+
+
+def _write_out(bound: BoundGraph) -> None:
+    for step in bound.steps.values():
+        log = getattr(step.object, "flush_tracking", None)
+        if callable(log):
+            log()
+        if step.kind == "queue" and step.object is not None:
+            step.object.close()  # it opens again when it is written to
 
 
 def count_of(parameters: Mapping[str, Any], key: str, default: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from graphkit.core.errors import GraphError, SpecError
 from graphkit.core.held import Held
 from graphkit.core.namespace import caller_namespace
 from graphkit.server.base import ServerBase
@@ -21,7 +22,15 @@ class ServerForms(ServerBase):
     kind: ClassVar[str] = "server"
 
     def plot(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the picture of the graph; parameters as in the graph's own ``plot``."""
+        """Return the picture of the graph; parameters as in the graph's own ``plot``.
+
+        Raises
+        ------
+        GraphError
+            If there is no graph, or its structure is wrong.
+        """
+        if self._graph is None:
+            raise GraphError("the server has no graph yet: set_topology('flow') or set_topology('router') starts one")
         return self._graph.plot(*args, **kwargs)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
@@ -50,9 +59,24 @@ class ServerForms(ServerBase):
 
     @classmethod
     def from_dict(cls, struct: Mapping[str, Any]) -> Self:
-        """Return the server that a dict describes; raises SpecError with every problem found."""
+        """Return the server that a dict describes.
+
+        Raises
+        ------
+        SpecError
+            With every problem found: unknown keys (with the nearest match), values of the wrong type.
+        """
+        kind = struct.get("kind", cls.kind) if isinstance(struct, Mapping) else cls.kind
+        if kind != cls.kind:
+            hint = "; GraphServer(graph=...) takes a graph" if kind in ("root", "flow", "router") else ""
+            raise SpecError(f"a server is of the kind {cls.kind!r}, found {kind!r}{hint}")
         record = codec.server_from_dict(struct)
-        return cls(**{name: getattr(record, name) for name in record.__struct_fields__})
+        try:
+            return cls(**{name: getattr(record, name) for name in record.__struct_fields__})
+        except SpecError:
+            raise
+        except GraphError as exc:
+            raise SpecError(problems=exc.problems) from exc
 
     def to_json(self) -> str:
         """Return the spec as JSON."""

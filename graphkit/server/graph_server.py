@@ -8,11 +8,9 @@ from typing import Any
 from graphkit.build.flow import RootFlowStep
 from graphkit.build.steps import RouterStep
 from graphkit.core.errors import GraphkitError, StepError
-from graphkit.core.event import Event, Response, as_event
+from graphkit.core.event import Event, Response
 from graphkit.core.namespace import caller_namespace
 from graphkit.runtime.bound import is_response
-from graphkit.runtime.envelope import MARK, unwrap
-from graphkit.runtime.failures import retold
 from graphkit.runtime.records import Recorder, RunRecord
 from graphkit.runtime.resolve import as_namespace
 from graphkit.server import dataplane
@@ -120,19 +118,19 @@ class GraphServer(ServerForms):
         result: Any = None
         try:
             bound = self._ready(check_names=True)
-            event = recorder.event = self._prepared(event)
+            event = recorder.event = dataplane.prepared(event)
             _ = event.id  # the record and the steps know it by the same one
             event._trace = recorder
             result = bound.answer(event, recorder)
-            answer = result if get_body else self._encoded(result)
+            answer = result if get_body else dataplane.encode(result, self._response_class(None))
         except GraphkitError as exc:
-            error = self._presentable(exc)
+            error = self._presentable(exc, event)
             answer = self._error_response(error)
         status = answer.status_code if is_response(answer) else 200
         self.runs.add(*recorder.finish(status, answer.body if is_response(answer) else answer))
+        if error is not None and not silent:
+            raise error from error.__cause__
         if status >= 300 and not silent:
-            if error is not None:
-                raise error from error.__cause__
             step = recorder.step_that_gave(result)
             raise StepError(self._secrets.redact(_refusal(step, answer)), step=step, status=status)
         return answer
@@ -162,14 +160,12 @@ class GraphServer(ServerForms):
             bound = self._bound
             if bound is None or bound.revision != self._graph._revision:
                 bound = self._ready(check_names=False)
-            if extra_args or _needs_work(event):
-                event = self._prepared(event, extra_args)
+            if extra_args or dataplane.needs_work(event):
+                event = dataplane.prepared(event, extra_args)
             result = bound.answer(event)
-            if get_body:
-                return result
-            return dataplane.encode(result, Response if context is None else context.Response)
+            return result if get_body else dataplane.encode(result, self._response_class(context))
         except GraphkitError as exc:
-            return self._error_response(self._presentable(exc), context)
+            return self._error_response(self._presentable(exc, event), context)
 
     async def run_async(
         self, event: Any, context: Any = None, get_body: bool = False, extra_args: Mapping[str, Any] | None = None
@@ -179,45 +175,32 @@ class GraphServer(ServerForms):
             bound = self._bound
             if bound is None or bound.revision != self._graph._revision:
                 bound = self._ready(check_names=False)
-            if extra_args or _needs_work(event):
-                event = self._prepared(event, extra_args)
+            if extra_args or dataplane.needs_work(event):
+                event = dataplane.prepared(event, extra_args)
             result = await bound.answer_async(event)
-            if get_body:
-                return result
-            return dataplane.encode(result, Response if context is None else context.Response)
+            return result if get_body else dataplane.encode(result, self._response_class(context))
         except GraphkitError as exc:
-            return self._error_response(self._presentable(exc), context)
+            return self._error_response(self._presentable(exc, event), context)
 
-    def _prepared(self, event: Any, extra_args: Mapping[str, Any] | None = None) -> Event:
-        """Return an event of our own, with its body decoded."""
-        own = as_event(event)
-        if own.headers:
-            dataplane.apply_headers(own)
-        if isinstance(own.body, (str, bytes)):
-            dataplane.decode(own)
-        if isinstance(own.body, dict) and own.body.get(MARK) == 1:
-            own = unwrap(own)
-        if extra_args:
-            own.extra_args = dict(extra_args)  # type: ignore[attr-defined]
-        return own
-
-    def _encoded(self, result: Any) -> Any:
-        return dataplane.encode(result, self.context.Response if self.context is not None else Response)
-
-    def _presentable(self, exc: GraphkitError) -> StepError:
+    def _presentable(self, exc: GraphkitError, event: Any) -> StepError:
         """Return an error as callers may see it: with a status, and without secrets."""
-        message = self._secrets.redact(exc.message)
-        if isinstance(exc, StepError):
-            error = retold(exc, message)
-            error.__cause__ = exc.__cause__
-            return error
-        error = StepError(message, step=exc.step, status=exc.status)
-        error.__cause__ = exc
+        concealed = self._secrets.conceal(exc)
+        if self.context is not None and not (isinstance(exc, StepError) and exc.step is not None):
+            # of no step, so that no run has written it down
+            self.context.push_error(event, exc.message, source=exc.step)
+        if isinstance(concealed, StepError):
+            return concealed
+        error = StepError(self._secrets.redact(exc.message), step=exc.step, status=exc.status)
+        error.__cause__ = concealed
         return error
 
+    def _response_class(self, context: Any) -> Any:
+        """Return the class of answers: that of the caller's context, else of the server's, which may be Nuclio's."""
+        return getattr(context if context is not None else self.context, "Response", Response)
+
     def _error_response(self, error: StepError, context: Any = None) -> Any:
-        response = getattr(context, "Response", None) or Response
-        return response(body=error.message, content_type="text/plain", status_code=error.status)
+        make = self._response_class(context)
+        return make(body=error.message, content_type="text/plain", status_code=error.status)
 
     @property
     def last_run(self) -> RunRecord | None:
@@ -275,14 +258,6 @@ def mock_server(
     server._is_mock = True
     server._namespace = as_namespace(namespace) if namespace is not None else caller_namespace()
     return server
-
-
-def _needs_work(event: Any) -> bool:
-    """Whether an event must be copied and looked at before it is run: it is foreign, or text, or has headers."""
-    if type(event) is not Event or event.headers:
-        return True
-    kind = type(event.body)
-    return kind is str or kind is bytes or (kind is dict and MARK in event.body)
 
 
 def _refusal(step: str | None, answer: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from graphkit.build.base import BaseStep
 from graphkit.build.flow import FlowStep, RootFlowStep
-from graphkit.build.freeze import thaw
+from graphkit.build.freeze import free_copy, thaw
 from graphkit.build.shorthand import make_step
 from graphkit.build.steps import RouterStep
 from graphkit.core.errors import GraphError, choices, nearest
@@ -18,6 +18,9 @@ from graphkit.spec.steps import Step
 
 def as_root(graph: Any) -> Any:
     """Return a graph given as a handle, a record or a dict as the root of a server; ``None`` stays ``None``.
+
+    A root is taken as it is, so that what is added to it later counts; of a step that stands in another graph, and of
+    a nested flow, a copy is taken.
 
     Raises
     ------
@@ -32,10 +35,15 @@ def as_root(graph: Any) -> Any:
         graph = thaw(graph)
     elif not isinstance(graph, BaseStep) and callable(getattr(graph, "to_dict", None)):
         graph = make_step(graph, None, None, class_args={})
+    if isinstance(graph, BaseStep) and graph.parent is not None:
+        graph = free_copy(graph)
     if isinstance(graph, (RootFlowStep, RouterStep)):
         return graph
     if isinstance(graph, FlowStep):
-        return RootFlowStep(graph.name, graph.steps, None, graph.engine, graph.final_step)
+        root = RootFlowStep(graph.name, graph.steps, None, graph.engine, graph.final_step)
+        root.comment, root.shape = graph.comment, graph.shape
+        root.on_error = graph.on_error if graph.on_error in graph.steps else None
+        return root
     found = getattr(graph, "kind", None) or type(graph).__name__
     raise GraphError(f"the root of a graph is a router or a flow, found {found!r}")
 
@@ -52,9 +60,18 @@ def new_root(topology: Any, class_name: Any, engine: str | None, class_args: Map
             raise GraphError("a flow has no class: class_name and its arguments belong to topology 'router'")
         return RootFlowStep(engine=engine or "async")
     if class_name is not None and not isinstance(class_name, (str, type)):
-        return as_root(class_name)
+        return _given_router(class_name, class_args)
     args = dict(class_args)
     return RouterStep(class_name, args, name=args.pop("name", None))
+
+
+def _given_router(given: Any, class_args: Mapping[str, Any]) -> RouterStep:
+    if class_args:
+        raise GraphError(f"the router is given as an object, so that {choices(class_args)} must be set on the object")
+    root = as_root(given)
+    if not isinstance(root, RouterStep):
+        raise GraphError(f"topology 'router' takes a router, found a step of kind {root.kind!r}")
+    return root
 
 
 def find_router(root: Any, wanted: Any) -> Any:
@@ -67,23 +84,31 @@ def find_router(root: Any, wanted: Any) -> Any:
     """
     if isinstance(wanted, RouterStep):
         return wanted
-    if isinstance(root, RouterStep) and wanted is None:
-        return root
     if root is None:
         raise GraphError("the server has no graph yet: set_topology('router') starts one for models")
-    routers = {str(step.name): step for step in root.get_children() if isinstance(step, RouterStep)}
+    if isinstance(root, RouterStep) and wanted in (None, root.name):
+        return root
+    routers = _routers_in(root)
     if wanted is not None:
         if wanted not in routers:
             raise GraphError(f"there is no router {wanted!r}{nearest(wanted, routers)}; there is {choices(routers)}")
         return routers[wanted]
-    if len(routers) != 1:
-        found = (
-            f"several routers ({choices(routers)}): name one with router_step=..."
-            if routers
-            else ("no router: add one with graph.to('*', name='models')")
-        )
-        raise GraphError(f"the flow has {found}")
+    if not routers:
+        raise GraphError("the flow has no router: add one with graph.to('*', name='models')")
+    if len(routers) > 1:
+        raise GraphError(f"the flow has several routers ({choices(routers)}): name one with router_step=...")
     return next(iter(routers.values()))
+
+
+def _routers_in(step: Any) -> dict[str, RouterStep]:
+    """Return the routers of a flow, and of the flows nested in it, by their full names."""
+    found: dict[str, RouterStep] = {}
+    for child in step.get_children():
+        if isinstance(child, RouterStep):
+            found[child.fullname] = child
+        elif isinstance(child, FlowStep):
+            found.update(_routers_in(child))
+    return found
 
 
 def initializer_of(given: Any, namespace: Mapping[str, Any]) -> Callable[[Any], Any]:
