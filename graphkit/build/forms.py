@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from graphkit.core.errors import SpecError
 from graphkit.spec import codec
 
 
@@ -41,7 +40,7 @@ class FormsMixin:
     @classmethod
     def from_json(cls, text: str | bytes) -> Any:
         """Return the step that a JSON text describes; raises SpecError."""
-        return cls.from_dict(_there(codec.from_json(text)))
+        return cls.from_dict(codec.from_json(text))
 
     def to_yaml(self) -> str:
         """Return the spec as YAML."""
@@ -50,7 +49,7 @@ class FormsMixin:
     @classmethod
     def from_yaml(cls, text: str | bytes) -> Any:
         """Return the step that a YAML text describes; raises SpecError."""
-        return cls.from_dict(_there(codec.from_yaml(text)))
+        return cls.from_dict(codec.from_yaml(text))
 
     def save(self, path: str | Path) -> None:
         """Write the spec to a ``.yaml`` or ``.json`` file, after checking its structure; raises GraphError."""
@@ -60,14 +59,7 @@ class FormsMixin:
     @classmethod
     def load(cls, path: str | Path) -> Any:
         """Return the step that a ``.yaml`` or ``.json`` file describes; raises SpecError."""
-        return cls.from_dict(_there(codec.read(path)))
+        return cls.from_dict(codec.read(path))
 
     def _check(self) -> None:
         """Raise GraphError if the structure is wrong; a single step has none."""
-
-
-def _there(data: Any) -> Any:
-    """Refuse a text that says nothing: a file that was cut off is no empty graph."""
-    if data is None:
-        raise SpecError("the text is empty: a graph is written as a dict")
-    return data

@@ -109,8 +109,8 @@ class QueueStep(BaseStep):
         """
         if class_name in QUEUES or _kind(class_name) == "queue":
             raise GraphError(
-                f"{name or 'a queue'!r} follows the queue {self.name!r} directly: put a step between them that says which "
-                f"function moves the events"
+                f"{name or 'a queue'!r} follows the queue {self.name!r} directly: put a step between them that says in "
+                f"which function the events move on"
             )
         if not function and not _own_function(class_name):
             raise GraphError(

@@ -87,11 +87,11 @@ def _queue_problems(nodes: dict[str, Node], left: dict[str, list[Edge]]) -> Iter
                     f"function that it runs in (function=...)",
                 )
             elif readers.setdefault(head.function, tail) != tail:
-                first = nodes[readers[head.function]].name
+                first = readers[head.function]
                 yield Problem(
                     path=edge.head,
                     message=f"the function {head.function!r} reads from two queues, {first!r} "
-                    f"and {nodes[tail].name!r}; it may read from one",
+                    f"and {tail!r}; it may read from one",
                 )
 
 

@@ -125,7 +125,7 @@ def _flow_plan(topology: Topology, node: Node, local: set[str], current: str, pr
         )
     if not own and current not in ("", "*"):
         problems.append(f"no step runs in the function {current!r}")
-    return _lines(node.path, own, nodes, edges, starts, answer, flow.on_error)
+    return _lines(node.path, own, nodes, edges, starts, answer)
 
 
 def _only(flow: Flow, path: str, inside: set[str]) -> Flow:
@@ -194,18 +194,20 @@ def _lines(
     edges: list[Edge],
     starts: tuple[str, ...],
     answer: str | None,
-    on_error: str | None,
 ) -> FlowPlan:
     follow: dict[str, list[str]] = {}
     entered: dict[str, int] = dict.fromkeys(own, 0)
     handler_of: dict[str, str] = {}
+    catch: str | None = None
     heads = set(starts)
     # branches go on in the order in which their steps were declared
     order = {step: index for index, step in enumerate(own)}
     for edge in sorted(edges, key=lambda edge: order[edge.head]):
         if edge.kind is EdgeKind.ERROR:
             heads.add(edge.head)
-            if edge.tail != path:
+            if edge.tail == path:
+                catch = edge.head
+            else:
                 handler_of[edge.tail] = edge.head
         else:
             follow.setdefault(edge.tail, []).append(edge.head)
@@ -215,9 +217,8 @@ def _lines(
             heads.update(targets)
     heads.update(step for step, count in entered.items() if count > 1)
     heads.update(follow.get(answer or "", ()))
-    catch = join(path, on_error) if on_error else None
     reached = _reached(starts, follow)
-    caught = _reached((catch,) if catch is not None and catch in entered else (), follow)
+    caught = _reached((catch,) if catch is not None else (), follow)
     index = {step: number for number, step in enumerate(step for step in own if step in heads)}
     lines = []
     for head in index:
@@ -237,7 +238,7 @@ def _lines(
         lines=tuple(lines),
         starts=tuple(index[start] for start in starts),
         handlers={step: index[handler] for step, handler in handler_of.items() if handler in index},
-        catch=index.get(catch) if catch else None,
+        catch=index[catch] if catch is not None else None,
         answer=answer,
     )
 

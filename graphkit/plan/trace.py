@@ -33,7 +33,8 @@ def trace_topology(root: Root) -> Topology:
         if isinstance(node.step, Router):
             edges += [Edge(tail=node.path, head=join(node.path, key), kind=EdgeKind.ROUTE) for key in node.step.routes]
         elif isinstance(node.step, Flow):
-            edges += _flow_edges(node.path, node.step, problems)
+            around = nodes[node.parent].step if node.parent is not None else None
+            edges += _flow_edges(node.path, node.step, around, problems)
     starts: tuple[str, ...] = ("",)
     ends: tuple[str, ...] = ("",)
     answer: str | None = ""
@@ -109,7 +110,13 @@ def _walk(root: Root) -> Iterator[Node]:
         todo += [(join(path, key), child, path, function, key) for key, child in reversed(list(children(step).items()))]
 
 
-def _flow_edges(path: str, flow: Flow, problems: list[Problem]) -> Iterator[Edge]:
+def _catches(flow: Flow, around: AnyStep | Root | None) -> bool:
+    """Whether a flow's error handler is one of its own steps, rather than one beside it."""
+    beside = around.steps if isinstance(around, Flow) else {}
+    return bool(flow.on_error) and flow.on_error in flow.steps and flow.on_error not in beside
+
+
+def _flow_edges(path: str, flow: Flow, around: AnyStep | Root | None, problems: list[Problem]) -> Iterator[Edge]:
     names = flow.steps
 
     def known(owner: str, name: str, word: str) -> bool:
@@ -126,16 +133,19 @@ def _flow_edges(path: str, flow: Flow, problems: list[Problem]) -> Iterator[Edge
             if known(child, before, "after"):
                 yield Edge(tail=join(path, before), head=child)
         # a nested flow may name a handler of its own, for all of its steps
-        own = isinstance(step, Flow) and step.on_error in step.steps
-        if step.on_error and not own and known(child, step.on_error, "on_error"):
+        if (
+            step.on_error
+            and not (isinstance(step, Flow) and _catches(step, flow))
+            and known(child, step.on_error, "on_error")
+        ):
             yield Edge(tail=child, head=join(path, step.on_error), kind=EdgeKind.ERROR)
         if isinstance(step, Error):
             for target in step.before:
                 if known(child, target, "before"):
                     yield Edge(tail=child, head=join(path, target), kind=EdgeKind.RESUME)
-    if flow.on_error and flow.on_error in names:
+    if flow.on_error and _catches(flow, around):
         yield Edge(tail=path, head=join(path, flow.on_error), kind=EdgeKind.ERROR)
-    elif flow.on_error and flow.kind is Kind.ROOT:
+    elif flow.on_error and around is None:
         known(path, flow.on_error, "on_error")
     if flow.final_step:
         known(path, flow.final_step, "final_step")

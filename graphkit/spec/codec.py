@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path, PurePath
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Any
 
 import msgspec
 
 from graphkit.core.errors import SpecError, choices, nearest
 from graphkit.spec.steps import Error, Flow, Queue, RootFlow, Router, Server, Step, Task
+from graphkit.spec.text import from_json, from_yaml, read, to_json, to_yaml, write
+
+__all__ = [
+    "from_dict",
+    "from_json",
+    "from_yaml",
+    "plain",
+    "read",
+    "server_from_dict",
+    "to_dict",
+    "to_json",
+    "to_yaml",
+    "write",
+]
 
 #: The fields of each record, in the order in which they are written.
 _STEP_HEAD = ("name", "after", "comment", "shape", "on_error")
@@ -30,8 +43,27 @@ _KINDS: Mapping[str, type[Step]] = {
 }
 # Keys that MLRun writes and that mean nothing outside its platform. They are dropped; any other key is an error.
 _MLRUN_ONLY = frozenset(
-    {"model_endpoint_creation_strategy", "endpoint_type", "skip_context", "base_step", "max_iterations", "cycle_from"}
+    [
+        *(
+            "allow_cyclic",
+            "base_step",
+            "cycle_from",
+            "endpoint_type",
+            "max_iterations",
+            "model_endpoint_creation_strategy",
+        ),
+        *("model_endpoints_names", "model_endpoints_routes_names", "pool_factor", "shared_max_processes"),
+        *("shared_max_threads", "shared_models", "shared_models_mechanism", "skip_context", "track_models"),
+        # of servers
+        *("default_content_type", "filename", "function_hash", "function_name", "function_tag"),
+        *("model_endpoint_creation_task_name", "project", "streaming"),
+    ]
 )
+# Texts for which "" is another way of saying nothing.
+_MAY_BE_EMPTY = frozenset({"class_name", "handler", "function", "input_path", "result_path"})
+_NESTED = ("routes", "steps", "graph")
+# A value that is nested more deeply contains itself.
+_MOST_DEPTH = 100
 _DEFAULTS: Mapping[type[Any], dict[str, Any]] = {
     record: {
         field.name: field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
@@ -80,7 +112,7 @@ def from_dict(data: Any, default_kind: str = "root") -> Any:
         With every problem found: unknown kinds and keys (with the nearest match) and values of the wrong type.
     """
     problems: list[str] = []
-    record = _decode(data, default_kind, "", problems)
+    record = _outermost(data, default_kind, problems)
     if problems:
         raise SpecError(problems=problems)
     return record
@@ -93,7 +125,7 @@ def server_from_dict(data: Any) -> Server:
         raise SpecError(f"a server is written as a dict, found {_named(data)}")
     fields = _known(data, Server, "the server", problems)
     if fields.get("graph") is not None:
-        fields["graph"] = _decode(fields["graph"], "root", "", problems)
+        fields["graph"] = _outermost(fields["graph"], "root", problems)
     sources = fields.get("secret_sources")
     if isinstance(sources, (list, tuple)):
         fields["secret_sources"] = tuple(sources)
@@ -102,6 +134,17 @@ def server_from_dict(data: Any) -> Server:
         raise SpecError(problems=problems)
     assert isinstance(record, Server)
     return record
+
+
+def _outermost(data: Any, default_kind: str, problems: list[str]) -> Any:
+    if isinstance(data, Mapping) and data.get("kind") == "server":
+        raise SpecError(
+            "the dict describes a server, not a graph: GraphServer.from_dict() and GraphServer.load() read it"
+        )
+    try:
+        return _decode(data, default_kind, "", problems)
+    except RecursionError:
+        raise SpecError("the graph is nested too deeply") from None
 
 
 def _decode(data: Any, default_kind: str, path: str, problems: list[str]) -> Any:
@@ -114,7 +157,12 @@ def _decode(data: Any, default_kind: str, path: str, problems: list[str]) -> Any
     kind = str(data.get("kind") or default_kind)
     record = _KINDS.get(kind)
     if record is None:
-        problems.append(f"{where} has the unknown kind {kind!r}{nearest(kind, _KINDS)}; there is {choices(_KINDS)}")
+        problems.append(f"{where} has the unknown kind {kind!r}; there is {choices(_KINDS)}{nearest(kind, _KINDS)}")
+        return None
+    if path and record is RootFlow:
+        problems.append(
+            f"{where} is of kind 'root', which only the outermost flow may be; a flow inside is of kind 'flow'"
+        )
         return None
     fields = _known(data, record, where, problems)
     for field in ("routes", "steps"):
@@ -136,11 +184,14 @@ def _decode_children(value: Any, field: str, path: str, where: str, problems: li
     found = {}
     for key, child in value.items():
         child_path = f"{path}/{key}" if path else str(key)
+        if not isinstance(key, str):
+            problems.append(f"{where}: {field} has the key {key!r}, which is no text; put it in quotes")
+            continue
         if isinstance(child, Mapping):
-            if child.get("name") not in (None, key) and field == "steps":
+            if child.get("name") not in (None, "", key):
                 problems.append(f"step {child_path!r} stands under another name: {child['name']!r}")
-            child = {**child, "name": child.get("name") or key}
-        found[str(key)] = _decode(child, "task", child_path, problems)
+            child = {**child, "name": key}
+        found[key] = _decode(child, "task", child_path, problems)
     return found
 
 
@@ -148,132 +199,100 @@ def _known(data: Mapping[str, Any], record: type[Any], where: str, problems: lis
     allowed = FIELDS[record]
     fields = {}
     for key, value in data.items():
-        if key == "kind" or key in _MLRUN_ONLY:
-            continue
-        if key not in allowed:
+        if key in allowed:
+            if value is not None and not (value == "" and key in _MAY_BE_EMPTY):
+                fields[key] = value
+        elif key != "kind" and key not in _MLRUN_ONLY:
             problems.append(
-                f"{where} has the unknown key {key!r}{nearest(key, allowed)}; there is {choices(allowed, most=20)}"
+                f"{where} has the unknown key {key!r}; there is {choices(allowed, most=20)}{nearest(key, allowed)}"
             )
-        elif value is not None:
-            fields[key] = value
     return fields
 
 
 def _make(record: type[Any], fields: dict[str, Any], where: str, problems: list[str]) -> Any:
-    fields = {key: value for key, value in fields.items() if value is not None}
-    children = {key: fields.pop(key) for key in ("routes", "steps", "graph") if key in fields}
-    try:
-        # msgspec checks the types; the children are records already
-        made = msgspec.convert({"kind": record.__struct_config__.tag, **fields}, record, strict=True)
-    except msgspec.ValidationError as exc:
-        problems.append(f"{where}: {_worded(str(exc))}")
+    children = {key: fields.pop(key) for key in _NESTED if fields.get(key) is not None}
+    fields = {key: plain(value, _kept) for key, value in fields.items() if value is not None}
+    wrong = type_problems(record, fields)
+    if wrong:
+        problems += [f"{where}: {problem}" for problem in wrong]
         return None
+    made = msgspec.convert({"kind": record.__struct_config__.tag, **fields}, record)
     return msgspec.structs.replace(made, **children) if children else made
 
 
-def _worded(message: str) -> str:
-    text, _, place = message.partition(" - at `$.")
-    return f"{place.rstrip('`')}: {text}" if place else text
+def type_problems(record: type[Any], fields: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the types of some fields of a record, one sentence each.
+
+    >>> type_problems(Queue, {"path": "memory://x", "shards": "two", "after": [1]})
+    ['shards: Expected `int | null`, got `str`', 'after[0]: Expected `str`, got `int`']
+    """
+    kind = record.__struct_config__.tag
+    try:
+        msgspec.convert({"kind": kind, **fields}, record)
+    except msgspec.ValidationError:
+        pass
+    else:
+        return []
+    found = []
+    for field, value in fields.items():
+        # one at a time, since msgspec stops at the first
+        try:
+            msgspec.convert({"kind": kind, field: value}, record)
+        except msgspec.ValidationError as exc:
+            text, _, place = str(exc).partition(" - at `$.")
+            found.append(f"{place.rstrip('`') or field}: {text}")
+    return found
 
 
-def plain(value: Any) -> Any:
+def _placeholder(value: Any) -> dict[str, str]:
+    return {"$object": type(value).__qualname__}
+
+
+def _kept(value: Any) -> Any:
+    return value
+
+
+def plain(value: Any, other: Callable[[Any], Any] = _placeholder, depth: int = 0) -> Any:
     """Return a copy of a value as plain data: dicts, lists, texts, numbers, dates.
 
-    What is no plain data becomes a placeholder, ``{"$object": "<type>"}``, which says what a saved spec lacks.
+    Parameters
+    ----------
+    value
+        Any value; scalars of numpy become numbers.
+    other
+        What to make of a value that is no plain data, or that is nested too deeply; left out, a placeholder,
+        ``{"$object": "<type>"}``, which says what a saved spec lacks.
+    depth
+        How deep the value stands; for the recursion.
 
+    Examples
+    --------
     >>> plain({"path": (1, 2), "model": object()})
     {'path': [1, 2], 'model': {'$object': 'object'}}
     """
     kind = type(value)
-    if value is None or kind in (bool, int, float, str):
+    if value is None or kind in (bool, int, float, str, dt.datetime, dt.date):
         return value
+    if depth > _MOST_DEPTH:
+        return other(value)
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {_plain_key(key): plain(item, other, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [plain(item, other, depth + 1) for item in value]
     if isinstance(value, PurePath):
         return str(value)
-    if isinstance(value, (dt.datetime, dt.date)):
-        return value
-    for base in (bool, int, float, str):
+    if isinstance(value, str):
+        return str.__str__(value)  # not str(value), by which an enum gives its own name
+    for base in (int, float):
         if isinstance(value, base):
             return base(value)
-    return {"$object": kind.__qualname__}
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        return plain(value.item(), other, _MOST_DEPTH)
+    return other(value)
 
 
-def to_json(data: Mapping[str, Any]) -> str:
-    """Return a dict as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(data), indent=2).decode()
-
-
-def from_json(text: str | bytes) -> Any:
-    """Read JSON; raises SpecError when it is broken or names a key twice."""
-    try:
-        return json.loads(text, object_pairs_hook=_unique)
-    except ValueError as exc:
-        raise SpecError(f"the text is not JSON: {exc}") from exc
-
-
-def to_yaml(data: Mapping[str, Any]) -> str:
-    """Return a dict as YAML, in the dict's own order."""
-    import yaml
-
-    text: str = yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True)
-    return text
-
-
-def from_yaml(text: str | bytes) -> Any:
-    """Read YAML; raises SpecError when it is broken or names a key twice."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """Refuses a key that stands twice: YAML would silently keep the last."""
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            _check_unique(keys)
-            return super().construct_mapping(node, deep)
-
-    try:
-        return yaml.load(text, Loader)  # noqa: S506  # a safe loader
-    except yaml.YAMLError as exc:
-        raise SpecError(f"the text is not YAML: {exc}") from exc
-
-
-def write(path: str | Path, data: Mapping[str, Any]) -> None:
-    """Write a dict to a ``.json`` or ``.yaml`` file."""
-    Path(path).write_text(_form(path, to_json, to_yaml)(data), encoding="utf-8")
-
-
-def read(path: str | Path) -> Any:
-    """Read a ``.json`` or ``.yaml`` file; raises SpecError when it is not there or broken."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as exc:
-        raise SpecError(f"{str(path)!r} cannot be read: {exc.strerror or exc}") from exc
-    return _form(path, from_json, from_yaml)(text)
-
-
-def _form(path: str | Path, for_json: Callable[..., Any], for_yaml: Callable[..., Any]) -> Callable[..., Any]:
-    suffix = Path(path).suffix.lower()
-    if suffix == ".json":
-        return for_json
-    if suffix in (".yaml", ".yml"):
-        return for_yaml
-    raise SpecError(f"{str(path)!r} has no known form: use the suffix .yaml, .yml or .json")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    _check_unique(key for key, _ in pairs)
-    return dict(pairs)
-
-
-def _check_unique(keys: Iterable[Any]) -> None:
-    seen: set[Any] = set()
-    for key in keys:
-        if key in seen:
-            raise SpecError(f"the key {key!r} stands twice in one place")
-        seen.add(key)
+def _plain_key(key: Any) -> str:
+    return str.__str__(key) if isinstance(key, str) else str(key)
 
 
 def _named(value: Any) -> str:

@@ -64,7 +64,7 @@ def inserted(graph):
 
 
 def lined(graph):
-    graph.set_flow(["A", dict(name="B", handler="f"), {"kind": "task", "class_name": "C"}], force=True)
+    graph.set_flow(["A", {"name": "B", "handler": "f"}, {"kind": "task", "class_name": "C"}], force=True)
 
 
 def by_key(graph):
@@ -121,7 +121,7 @@ def test_a_step_added_with_prev_after_an_earlier_one_ran_again_follows_that_one(
 def test_moving_a_step_by_prev_is_no_repetition():
     graph = build(previous)
     graph.add_step("A")
-    with pytest.raises(GraphError, match="the step name 'C' is taken: one stands after 'B', .* stand after 'A'"):
+    with pytest.raises(GraphError, match=r"the step name 'C' is taken: one stands after 'B', .* stand after 'A'"):
         graph.add_step("C", after="$prev")
 
 
@@ -260,14 +260,14 @@ def test_names_of_nested_flows_are_their_own():
 
 def test_a_steps_name_is_not_free_for_an_error_handler():
     graph = build(chain)
-    with pytest.raises(GraphError, match="'B' is taken: one stands after 'A', .* the error handler of 'C'"):
+    with pytest.raises(GraphError, match=r"'B' is taken: one stands after 'A', .* the error handler of 'C'"):
         graph["C"].error_handler("B", handler="f")
     assert graph["C"].on_error is None
 
 
 def test_an_error_handlers_name_is_not_free_for_a_step():
     graph = build(handled)
-    with pytest.raises(GraphError, match="'catch' is taken: one stands as the error handler of 'A', .* after 'B'"):
+    with pytest.raises(GraphError, match=r"'catch' is taken: one stands as the error handler of 'A', .* after 'B'"):
         graph["B"].to("catch")
 
 
