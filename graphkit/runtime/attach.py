@@ -16,8 +16,8 @@ from graphkit.runtime.bound import BoundStep, as_result
 from graphkit.runtime.bytecode import returns_plain
 from graphkit.runtime.failures import Answered
 
-# Built-in types and functions return plain values and need no look at their results.
-_PLAIN_CALLS: tuple[Any, ...] = (str, int, float, bool, len, list, dict, tuple, set, abs, sum, sorted)
+# Built-in types and functions that make plain values of plain ones; of a list of odd objects, sum may make anything.
+_PLAIN_CALLS: tuple[Any, ...] = (str, int, float, bool, len, list, dict, tuple, set, abs, sorted)
 
 
 def attach_object(step: BoundStep, cls: type, instance: Any, extra: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ class BoundStep:
     is_async
         ``call`` is known to return an awaitable.
     may_await
-        ``call`` may return one.
+        ``call`` may return one, also where its argument is a plain value.
     emits
         ``call`` may return an :class:`~graphkit.core.emit.Emit`.
     """
@@ -110,7 +110,9 @@ class BoundStep:
                 return self._finish(result, event)
             return self._finish_later(result, event, None, None)
         trace: Any = getattr(event, "_trace", None)
-        entry: Any = None if trace is None else trace.enter(self, event.body if self.get is None else self.get(event.body))
+        entry: Any = (
+            None if trace is None else trace.enter(self, event.body if self.get is None else self.get(event.body))
+        )
         try:
             result = self._invoke(event, args, kwargs)
             if result is not event and is_awaitable(result):

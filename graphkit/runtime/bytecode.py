@@ -1,7 +1,8 @@
-"""Which functions can be seen to return a plain value, so that a run need not look whether it must be awaited.
+"""Which functions can be seen to make a plain value of a plain value, so that a run need not look at their results.
 
-A function whose code calls nothing, and reads no attribute and no item, computes on its argument with operators:
-it cannot make an awaitable. Any other function may, and its results are looked at.
+A function whose code calls nothing, and reads no attribute, no item and no default, computes on its argument with
+operators. Given a number, a text or a container, it cannot make an awaitable. Any other function may, and so may this
+one when it is given an object with operators of its own.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _FIRST_ITEM_OPERATOR = 26
 
 
 def returns_plain(function: Any) -> bool:
-    """Return whether a function can be seen never to return an awaitable.
+    """Return whether a function can be seen never to make an awaitable of a plain value.
 
     >>> returns_plain(lambda x: x + 1), returns_plain(lambda x: open(x)), returns_plain(lambda x: x["future"])
     (True, False, False)
@@ -57,6 +58,8 @@ def returns_plain(function: Any) -> bool:
     if not isinstance(function, types.FunctionType) or not isinstance(code, types.CodeType):
         return False
     if code.co_flags & 0x2A0 or code.co_freevars or code.co_cellvars:  # a generator, a coroutine; a closure
+        return False
+    if function.__defaults__ or function.__kwdefaults__:
         return False
     for at in range(0, len(code.co_code), 2):
         name = opcode.opname[code.co_code[at]]

@@ -39,11 +39,6 @@ class Fork:
         """All steps, in the order in which they are called."""
         return (*(step for branch in self.branches for step in branch), self.join)
 
-    @property
-    def may_await(self) -> bool:
-        """Whether any of the steps may return an awaitable."""
-        return True
-
 
 class Run(msgspec.Struct):
     """A line as it is folded: steps and forks, and where it leads."""

@@ -8,7 +8,7 @@ success pays nothing for either. With tracing, the same templates have two more 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
@@ -69,41 +69,21 @@ def fuse(steps: Sequence[BoundStep | Fork], wait: Callable[[Any], Any] | None, t
     traced
         Whether the run is recorded.
     """
-    is_async = wait is None and any(step.is_async or step.may_await for step in steps)
-    events = any(step.wants_event for step in steps)
-    names: dict[str, Any] = {
-        "PLAIN": PLAIN_TYPES,
-        "settle": _settle_with(wait),
-        "as_result": as_result,
-        "is_awaitable": is_awaitable,
-        "Answered": Answered,
-        "end_with_response": end_with_response,
-    }
-    lines: list[str] = []
-    line_steps = [0, 0, 0]  # line 1 opens the maker, line 2 the function; lines count from 1
-    flat: list[BoundStep] = []
+    source = _Source(wait, traced)
+    quick: list[BoundStep] = []
     for item in steps:
-        for step, new in _item_lines(len(flat), item, is_async, traced, names):
-            lines += new
-            line_steps += [len(flat)] * len(new)
-            flat.append(step)
-    emits = steps[-1].emits
-    if events and not emits:
-        lines.append("ev.body = b")
-    lines.append("return ev" if events and not emits else "return b")
-    head = "async def" if is_async else "def"
-    source = (
-        f"def make({', '.join(names)}):\n  {head} run(b, ev, tr):\n"
-        + "".join(f"    {line}\n" for line in _with_entry(lines, traced))
-        + "  return run\n"
-    )
-    if traced:
-        line_steps.insert(3, 0)
-    scope: dict[str, Any] = {}
-    exec(_compiled(source), scope)  # noqa: S102  # fixed templates and numbers, no user text
-    run = scope["make"](**names)
-    last = len(flat) - 1
-    return Fused(run, tuple(flat), (*line_steps, last, last), events and not emits, is_async)
+        if isinstance(item, BoundStep) and not traced and _is_quick(item):
+            quick.append(item)
+            continue
+        source.add_quick(quick, "b")
+        quick = []
+        source.add(item)
+    source.add_quick(quick, "b")
+    events = any(step.wants_event for step in steps) and not steps[-1].emits
+    if events:
+        source.write(len(source.steps) - 1, "ev.body = b")
+    source.write(len(source.steps) - 1, "return ev" if events else "return b")
+    return Fused(source.made(), tuple(source.steps), tuple(source.line_steps), events, source.is_async)
 
 
 @functools.lru_cache(maxsize=32)
@@ -112,40 +92,160 @@ def _compiled(source: str) -> CodeType:
     return compile(source, "<graphkit run>", "exec")
 
 
-def _item_lines(
-    n: int, item: BoundStep | Fork, is_async: bool, traced: bool, names: dict[str, Any]
-) -> Iterator[tuple[BoundStep, list[str]]]:
-    if isinstance(item, Fork):
-        yield from _fork_lines(n, item, is_async, names)
-    else:
-        template = _event_lines if item.wants_event else _body_lines
-        yield item, template(n, item, is_async, traced, names)
+def _is_quick(step: BoundStep) -> bool:
+    """Return whether a step makes a plain value of a plain one, with nothing to do around the call."""
+    around = step.may_await or step.wants_event or step.emits or step.kind in _ANSWERING_KINDS
+    return not around and step.get is None and step.put is None
 
 
-def _fork_lines(n: int, fork: Fork, is_async: bool, names: dict[str, Any]) -> Iterator[tuple[BoundStep, list[str]]]:
-    """Lines of branches that part and meet at once: each computes on a body of its own, the join gets a list."""
-    names["SHARED"], names["joined"], names[f"k{n}"] = SHARED_TYPES, joined, _copies_for(fork)
-    bodies = [f"b{n}_{index}" for index in range(len(fork.branches))]
-    together = " = ".join(bodies)
-    copies = f"{', '.join(bodies)} = k{n}(b)"
-    head = [f"if type(b) in SHARED: {together} = b", f"else: {copies}"]
-    at = n
-    for body, branch in zip(bodies, fork.branches, strict=True):
-        for step in branch:
-            lines = _body_lines(at, step, is_async, False, names, body)
-            yield step, [*head, *lines]
-            head = []
-            at += 1
-    names[f"m{n}"] = fork.join.object.merge
-    wait = "await r" if is_async else "settle(r)"
-    yield (
-        fork.join,
-        [
-            f"r = m{n}([{', '.join(bodies)}])",
+class _Source:
+    """The source of one run as it is written, line by line, and which step each line belongs to.
+
+    Parameters
+    ----------
+    wait, traced
+        As for :func:`fuse`.
+    """
+
+    def __init__(self, wait: Callable[[Any], Any] | None, traced: bool) -> None:
+        self.is_async = wait is None
+        self.traced = traced
+        self.steps: list[BoundStep] = []
+        self.names: dict[str, Any] = {
+            "PLAIN": PLAIN_TYPES,
+            "settle": _settle_with(wait),
+            "as_result": as_result,
+            "is_awaitable": is_awaitable,
+            "Answered": Answered,
+            "end_with_response": end_with_response,
+        }
+        self.line_steps = [0, 0, 0]  # line 1 opens the maker, line 2 the function; lines count from 1
+        self._lines: list[str] = []
+        if traced:
+            self.write(0, "e = None")
+
+    def made(self) -> Callable[..., Any]:
+        """Return the function."""
+        head = "async def" if self.is_async else "def"
+        body = "".join(f"    {line}\n" for line in self._lines)
+        source = f"def make({', '.join(self.names)}):\n  {head} run(b, ev, tr):\n{body}  return run\n"
+        scope: dict[str, Any] = {}
+        exec(_compiled(source), scope)  # noqa: S102  # fixed templates and numbers, no user text
+        run: Callable[..., Any] = scope["make"](**self.names)
+        return run
+
+    def write(self, n: int, *lines: str) -> None:
+        """Write lines that belong to step ``n``."""
+        self._lines += lines
+        self.line_steps += [n] * len(lines)
+
+    def add(self, item: BoundStep | Fork) -> None:
+        """Write the lines of a step, or of branches that meet at once."""
+        if isinstance(item, Fork):
+            self._add_fork(item)
+        elif item.wants_event:
+            self._add_with_event(item)
+        else:
+            self._add_with_body(item, "b")
+
+    def add_quick(self, steps: Sequence[BoundStep], b: str) -> None:
+        """Write the lines of quick steps in a row: what goes in plain comes out plain, and is not looked at again.
+
+        What is not plain goes a second way on which every result is looked at.
+        """
+        if not steps:
+            return
+        first = len(self.steps)
+        self.write(first, f"if type({b}) in PLAIN:")
+        for n, step in enumerate(steps, first):
+            self.names[f"c{n}"] = step.call
+            self.write(n, f"  {b} = c{n}({b})")
+        self.write(first, "else:")
+        for n in range(first, first + len(steps)):
+            self.write(n, f"  r = c{n}({b})", f"  {self._awaiting}", f"  {b} = r")
+        self.steps += steps
+
+    @property
+    def _awaiting(self) -> str:
+        if self.is_async:
+            return "if type(r) not in PLAIN and is_awaitable(r): r = await r"
+        return "if type(r) not in PLAIN: r = settle(r)"
+
+    def _add_with_body(self, step: BoundStep, b: str) -> None:
+        """Write the lines of a step that gets the body (``b``) or what its input path selects from it (``x``)."""
+        n = len(self.steps)
+        self.steps.append(step)
+        self.names[f"c{n}"] = step.call
+        given = b
+        if step.get is not None:
+            self.names[f"g{n}"] = step.get
+            self.write(n, f"x = g{n}({b})")
+            given = "x"
+        if self.traced:
+            self.names[f"s{n}"] = step
+            self.write(n, f"e = tr.enter(s{n}, {given}, e)")
+        if step.is_async and self.is_async:
+            self.write(n, f"r = await c{n}({given})")
+        else:
+            self.write(n, f"r = c{n}({given})", self._awaiting)
+        if self.traced:
+            self.write(n, "tr.leave(e, r)")
+        if step.kind in _ANSWERING_KINDS:
+            self.write(n, "if type(r) not in PLAIN: end_with_response(r)")
+        if step.put is not None and not step.emits:
+            self.names[f"p{n}"] = step.put
+            self.write(n, f"{b} = p{n}({b}, r)")
+        else:
+            self.write(n, f"{b} = r")
+
+    def _add_with_event(self, step: BoundStep) -> None:
+        """Write the lines of a step that gets the event (``ev``) and returns it, another one, or a value."""
+        n = len(self.steps)
+        self.steps.append(step)
+        self.names[f"c{n}"] = step.call
+        if step.get is not None:
+            self.names[f"g{n}"] = step.get
+        self.write(n, "ev.body = b" if step.get is None else f"ev.body = g{n}(b)")
+        if self.traced:
+            self.names[f"s{n}"] = step
+            self.write(n, f"e = tr.enter(s{n}, ev.body, e)")
+        wait = "r = await r" if self.is_async else "r = settle(r)"
+        self.write(n, f"r = c{n}(ev)", f"if r is not ev and type(r) not in PLAIN and is_awaitable(r): {wait}")
+        if self.traced:
+            self.write(n, "tr.leave(e, r)" if step.emits else "tr.leave(e, r.body if r is ev else r)")
+        if step.emits:
+            self.write(n, "b = r")
+            return
+        self.write(n, "if r is not ev: ev = as_result(ev, r)", "if ev.terminated: raise Answered(ev.body)")
+        if step.kind in _ANSWERING_KINDS:
+            self.write(n, "if type(ev.body) not in PLAIN: end_with_response(ev.body)")
+        if step.put is not None:
+            self.names[f"p{n}"] = step.put
+        self.write(n, "b = ev.body" if step.put is None else f"b = p{n}(b, ev.body)")
+
+    def _add_fork(self, fork: Fork) -> None:
+        """Write branches that part and meet at once: each computes on a body of its own, the join gets a list."""
+        n = len(self.steps)
+        names = self.names
+        names["SHARED"], names["joined"], names[f"k{n}"] = SHARED_TYPES, joined, _copies_for(fork)
+        bodies = [f"b{n}_{index}" for index in range(len(fork.branches))]
+        together, copies = " = ".join(bodies), ", ".join(bodies)
+        self.write(n, f"if type(b) in SHARED: {together} = b", f"else: {copies} = k{n}(b)")
+        for body, branch in zip(bodies, fork.branches, strict=True):
+            if all(map(_is_quick, branch)):
+                self.add_quick(branch, body)
+            else:
+                for step in branch:
+                    self._add_with_body(step, body)
+        names[f"m{n}"] = fork.join.object.merge
+        wait = "await r" if self.is_async else "settle(r)"
+        self.write(
+            len(self.steps),
+            f"r = m{n}([{copies}])",
             f"if type(r) not in PLAIN: ev, r = joined(ev, {wait} if is_awaitable(r) else r)",
             "b = r",
-        ],
-    )
+        )
+        self.steps.append(fork.join)
 
 
 def _copies_for(fork: Fork) -> Callable[[Any], list[Any]]:
@@ -160,90 +260,8 @@ def _copies_for(fork: Fork) -> Callable[[Any], list[Any]]:
     return copies
 
 
-def _with_entry(lines: list[str], traced: bool) -> list[str]:
-    return ["e = None", *lines] if traced else lines
-
-
 def _settle_with(wait: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
     def settle(result: Any) -> Any:
         return wait(result) if wait is not None and is_awaitable(result) else result
 
     return settle
-
-
-def _body_lines(
-    n: int, step: BoundStep, is_async: bool, traced: bool, names: dict[str, Any], b: str = "b"
-) -> list[str]:
-    """Lines of a step that gets the body (``b``) or what its input path selects from it (``x``)."""
-    names[f"c{n}"] = step.call
-    given = b
-    lines = []
-    if step.get is not None:
-        names[f"g{n}"] = step.get
-        lines.append(f"x = g{n}({b})")
-        given = "x"
-    if traced:
-        names[f"s{n}"] = step
-        lines.append(f"e = tr.enter(s{n}, {given}, e)")
-    answers = step.kind in _ANSWERING_KINDS
-    simple = step.put is None and not traced and not answers
-    if step.is_async and is_async:
-        if simple:
-            return [*lines, f"{b} = await c{n}({given})"]
-        lines.append(f"r = await c{n}({given})")
-    elif not step.may_await and simple and not step.emits:
-        return [*lines, f"{b} = c{n}({given})"]
-    else:
-        lines.append(f"r = c{n}({given})")
-        if step.may_await:
-            lines.append(_await_line(is_async))
-    if traced:
-        lines.append("tr.leave(e, r)")
-    if answers:
-        lines.append("if type(r) not in PLAIN: end_with_response(r)")
-    if step.put is not None and not step.emits:
-        names[f"p{n}"] = step.put
-        lines.append(f"{b} = p{n}({b}, r)")
-    else:
-        lines.append(f"{b} = r")
-    return lines
-
-
-def _event_lines(n: int, step: BoundStep, is_async: bool, traced: bool, names: dict[str, Any]) -> list[str]:
-    """Lines of a step that gets the event (``ev``) and returns it, another one, or a value."""
-    names[f"c{n}"] = step.call
-    lines = []
-    if step.get is not None:
-        names[f"g{n}"] = step.get
-        lines.append(f"ev.body = g{n}(b)")
-    else:
-        lines.append("ev.body = b")
-    if traced:
-        names[f"s{n}"] = step
-        lines.append(f"e = tr.enter(s{n}, ev.body, e)")
-    lines.append(f"r = c{n}(ev)")
-    if step.may_await:
-        wait = "r = await r" if is_async else "r = settle(r)"
-        lines.append(f"if r is not ev and type(r) not in PLAIN and is_awaitable(r): {wait}")
-    if step.emits:
-        if traced:
-            lines.append("tr.leave(e, r)")
-        return [*lines, "b = r"]
-    if traced:
-        lines.append("tr.leave(e, r.body if r is ev else r)")
-    lines.append("if r is not ev: ev = as_result(ev, r)")
-    lines.append("if ev.terminated: raise Answered(ev.body)")
-    if step.kind in _ANSWERING_KINDS:
-        lines.append("if type(ev.body) not in PLAIN: end_with_response(ev.body)")
-    if step.put is not None:
-        names[f"p{n}"] = step.put
-        lines.append(f"b = p{n}(b, ev.body)")
-    else:
-        lines.append("b = ev.body")
-    return lines
-
-
-def _await_line(is_async: bool) -> str:
-    if is_async:
-        return "if type(r) not in PLAIN and is_awaitable(r): r = await r"
-    return "if type(r) not in PLAIN: r = settle(r)"

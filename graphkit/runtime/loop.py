@@ -5,7 +5,11 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Coroutine
+from contextvars import ContextVar, copy_context
 from typing import Any
+
+#: The loops whose jobs led to the code that runs now. A step may call back into its own server, and so on.
+_AROUND: ContextVar[tuple[Any, ...]] = ContextVar("graphkit_loops_around", default=())
 
 
 class LoopThread:
@@ -22,11 +26,12 @@ class LoopThread:
         import asyncio
 
         coro = awaitable if isinstance(awaitable, Coroutine) else _await(awaitable)
-        if threading.current_thread() is self._thread:
-            # a step on this very loop calls back into the server: waiting here would wait for ever
-            return _in_fresh_thread(coro)
+        around = _AROUND.get()
+        if self in around:
+            # a step on this very loop calls back into the server: the loop waits for it, and so cannot do this job
+            return _elsewhere(coro)
         with self._lock:  # so that the loop cannot be closed before it has taken the job
-            future = asyncio.run_coroutine_threadsafe(coro, self._started())
+            future = asyncio.run_coroutine_threadsafe(_inside((*around, self), coro), self._started())
             self._waited_for.add(future)
         try:
             return future.result()
@@ -88,9 +93,19 @@ async def _await(awaitable: Any) -> Any:
     return await awaitable
 
 
-def _in_fresh_thread(coro: Coroutine[Any, Any, Any]) -> Any:
+async def _inside(around: tuple[Any, ...], coro: Coroutine[Any, Any, Any]) -> Any:
+    _AROUND.set(around)
+    return await coro
+
+
+def _elsewhere(coro: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine on a loop of its own, in this thread if no loop runs here."""
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
 
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coro)
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coro).result()
+        return pool.submit(copy_context().run, asyncio.run, coro).result()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ class RoutePools:
         first, *others = routes
         with self._lock:  # so that the pool is not closed before it has taken the jobs
             pool = self._thread_pool(len(others))
-            futures = {key: pool.submit(_run, routes[key], forks[key]) for key in others}
+            # Each in a copy of this context: a thread's own would not know in which request it is.
+            futures = {key: pool.submit(copy_context().run, _run, routes[key], forks[key]) for key in others}
         results = {first: _run(routes[first], forks[first])}
         for key, future in futures.items():
             # What no thread has begun is done here. A router among the routes comes back to this pool while it holds

@@ -261,7 +261,7 @@ def test_a_nested_flow_handles_its_own_failures(new_graph: Any, ask: Any) -> Non
 def test_a_nested_failure_names_the_step_with_its_path(new_graph: Any, ask: Any) -> None:
     graph = new_graph()
     nested(graph, handler=fail)
-    with pytest.raises(StepError, match="^step 'inner/bad' failed: ValueError: no 2$"):
+    with pytest.raises(StepError, match=r"^step 'inner/bad' failed: ValueError: no 2$"):
         ask(mock(graph), 1)
 
 
