@@ -115,6 +115,8 @@ def initializer_of(given: Any, namespace: Mapping[str, Any]) -> Callable[[Any], 
     """Return a graph initializer given as a callable, a name or a dotted path."""
     if callable(given):
         return given  # type: ignore[no-any-return]
+    if not isinstance(given, str):
+        raise GraphError(f"graph_initializer is a function, its name or dotted path, found {type(given).__name__}")
     try:
         found = resolve(given, namespace)
     except Unresolved as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -41,8 +42,8 @@ class SecretStore:
         for kind, source in reversed(self._sources):
             value = _read(kind, source, key)
             if value is not None:
-                if len(value) > 2:  # a shorter one would blot out ordinary text
-                    self._seen.add(value)
+                if value not in self._seen and len(value) > 2:  # a shorter one would blot out ordinary text
+                    self._seen.update(_spellings(value))
                 return value
         return None
 
@@ -71,6 +72,19 @@ class SecretStore:
 
     def __repr__(self) -> str:
         return f"SecretStore({', '.join(kind for kind, _ in self._sources)})"
+
+
+def _spellings(secret: str) -> set[str]:
+    """Return how a secret may stand in texts: as it is, quoted by ``repr`` once or twice, in JSON, in a URL."""
+    from urllib.parse import quote, quote_plus
+
+    found = {secret}
+    for _ in range(2):
+        # with both quotes in it, a text is written in single quotes, and those inside are escaped
+        escaped = {repr(f"{text}'\"")[1:-4] for text in found}
+        found |= escaped | {text.replace("\\'", "'") for text in escaped}
+    found |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    return found | {quote(secret, safe=""), quote(secret), quote_plus(secret)}
 
 
 def _redacted(value: Any, secrets: list[str]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -33,3 +34,9 @@ def serve(engine: str) -> Callable[..., GraphServer]:
         return server
 
     return over_one_step
+
+
+@pytest.fixture
+def stream_url(request: pytest.FixtureRequest) -> str:
+    """Return the address of a stream in memory that no other test uses."""
+    return f"memory://{re.sub(r'[^a-z0-9_]+', '-', request.node.nodeid.lower())}"
