@@ -121,7 +121,8 @@ class Binder:
         if not isinstance(found, type):
             if callable(found) and not is_router and record.handler is None:
                 return Target("function", found)
-            lookup.problem(path, f"class_name: {record.class_name!r} is no class but a {type(found).__name__}")
+            kind = type(found).__name__
+            lookup.problem(path, f"class_name: {record.class_name!r} is no class but a value of type {kind}")
             return Target("missing")
         args = self._arguments(path, given if given is not None else record.class_args, lookup)
         return self._class_target(path, record, found, args, lookup)
@@ -150,12 +151,13 @@ class Binder:
             if key.startswith("_") and len(key) > 1:
                 read = lookup.expression if is_expression(value) else lookup.function
                 args[key[1:]] = read(path, value, key)
-            elif isinstance(value, dict) and set(value) == {"$object"}:
+            elif (lost := _lost_object(value)) is not None:
                 lookup.problem(
                     path,
-                    f"class_args: {key!r} was an object ({value['$object']}) that a saved spec cannot "
-                    f"hold; give it to the step again",
+                    f"class_args: {key!r} was an object ({lost}) that a saved spec cannot hold; "
+                    f"give it to the step again",
                 )
+                args[key] = ABSENT
             else:
                 args[key] = value
         return args
@@ -222,6 +224,17 @@ class Binder:
             if keep.get(path) is not step:
                 del self._made[path]
                 _close(step)
+
+
+def _lost_object(value: Any) -> Any:
+    """Return what a placeholder of a saved spec stands for, wherever it is in a value; ``None`` if there is none."""
+    if type(value) is dict:
+        if set(value) == {"$object"}:
+            return value["$object"]
+        value = list(value.values())
+    if type(value) is list:
+        return next((lost for lost in map(_lost_object, value) if lost is not None), None)
+    return None
 
 
 def private(value: Any) -> Any:

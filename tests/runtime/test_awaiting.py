@@ -347,9 +347,10 @@ def test_a_closure_is_not_seen_through() -> None:
 
 
 def test_a_default_argument_is_no_plain_value() -> None:
-    def give(x: Any, kept: Any = Awaitable(1)) -> Any:
+    def give(x: Any, kept: Any = None) -> Any:
         return kept
 
+    give.__defaults__ = (Awaitable(1),)
     assert not returns_plain(give)
 
 
