@@ -13,7 +13,8 @@ from graphkit.core.protocols import seam
 from graphkit.runtime.graph import BoundGraph
 from graphkit.runtime.records import Runs
 from graphkit.runtime.resolve import as_namespace
-from graphkit.server.binding import Binding, count_of
+from graphkit.server.binding import Binding
+from graphkit.server.parameters import OWN_LOG, check_parameters, checked_mode, count_of, log_stream_of
 from graphkit.server.roots import as_root, find_router, initializer_of, new_root
 from graphkit.server.secrets import SecretStore
 from graphkit.streams.memory import MemoryStream
@@ -44,13 +45,13 @@ class ServerBase:
         self._current_function: str | None = None
         self._error_stream: str | None = None
         self._error_stream_object: Any = None
-        self._tracking: StreamContext | None = None
+        self._tracking_output: Any = None
         self._initialized_by: Any = None
         self._is_mock = False
         self._graph: Any = None
         self.context: Any = None
         self.parameters: dict[str, Any] = dict(parameters or {})
-        self.load_mode = _checked_mode(load_mode)
+        self.load_mode = checked_mode(load_mode)
         self.function_uri = function_uri
         self.verbose = verbose
         self.version = version or "v2"
@@ -220,6 +221,7 @@ class ServerBase:
         """
         with self._lock:
             self._set_namespace(namespace)
+            check_parameters(self.parameters)
             if isinstance(context, GraphContext):
                 new = context
                 new.server = self
@@ -280,21 +282,19 @@ class ServerBase:
 
     def _tracking_stream(self) -> StreamContext:
         """Return where tracking writes; what was tracked before the server got ready again is still there."""
-        path = self.parameters.get("log_stream")
-        if not path and not self.track_models:
+        url = log_stream_of(self.parameters, self.function_uri)
+        if url is None and not self.track_models:
             return StreamContext(None, self.function_uri)
-        url = str(path).format(project=(self.function_uri or "").partition("/")[0]) if path else "memory://tracking"
-        before = self._tracking.output_stream if self._tracking is not None else None
-        if before is not None and before.url == url and not path:
-            stream = before
-        elif path:
+        before = self._tracking_output
+        if url is not None:
             stream = seam.open_stream(url, **(self.parameters.get("stream_args") or {}))
         else:
-            stream = MemoryStream(url, drop_oldest=True)
+            own = before is not None and before.url == OWN_LOG
+            stream = before if own else MemoryStream(OWN_LOG, drop_oldest=True)
         if before is not None and before is not stream:
             before.close()
-        self._tracking = StreamContext(stream, self.function_uri)
-        return self._tracking
+        self._tracking_output = stream
+        return StreamContext(stream, self.function_uri)
 
     def _ready(self, check_names: bool) -> BoundGraph:
         """Return the bound graph, bound again where the draft (or what a name means) has changed."""
@@ -350,9 +350,3 @@ class ServerBase:
                     stream.close()  # it opens again when it is written to
             if self._binding.rests:
                 self._bound = None
-
-
-def _checked_mode(mode: str | None) -> str:
-    if mode not in (None, "sync", "async"):
-        raise GraphError(f"load_mode is 'sync' or 'async', found {mode!r}")
-    return mode or "sync"

@@ -7,7 +7,6 @@ from typing import Any
 
 from graphkit.build.freeze import freeze
 from graphkit.build.picture import topology_of
-from graphkit.core.errors import GraphError
 from graphkit.plan.compile import compile_plan
 from graphkit.runtime.bind import Binder
 from graphkit.runtime.flush import Ticker, tick_interval
@@ -16,6 +15,7 @@ from graphkit.runtime.lookup import Lookup
 from graphkit.runtime.loop import LoopThread
 from graphkit.runtime.machine import MOST_EVENTS
 from graphkit.runtime.pools import RoutePools
+from graphkit.server.parameters import count_of
 
 
 class Binding:
@@ -93,11 +93,3 @@ def _write_out(bound: BoundGraph) -> None:
             log()
         if step.kind == "queue" and step.object is not None:
             step.object.close()  # it opens again when it is written to
-
-
-def count_of(parameters: Mapping[str, Any], key: str, default: int) -> int:
-    """Return a parameter that must be a whole number from 1 on."""
-    value = parameters.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise GraphError(f"the parameter {key!r} must be a whole number from 1 on, not {value!r}")
-    return value
