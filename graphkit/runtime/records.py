@@ -104,7 +104,9 @@ class RunRecord(msgspec.Struct, frozen=True):
 
         pandas = load("pandas", "RunRecord.to_frame", "notebook")
         rows = [step.to_dict() for step in self.steps]
-        return pandas.DataFrame(rows, columns=["name", "kind", "input", "output", "duration_us", "error"])
+        columns = ["name", "kind", "input", "output", "duration_us", "error"]
+        # as objects, since a column of numbers and None would become floats and NaN
+        return pandas.DataFrame(rows, columns=columns, dtype=object).astype({"duration_us": float})
 
     def __repr__(self) -> str:
         from graphkit.view.run_table import run_text

@@ -332,7 +332,11 @@ def test_what_is_not_concerned_by_a_change_of_the_graph_is_kept(new_graph: Any, 
 
 def test_objects_with_functions_by_expression_are_kept_too(new_graph: Any, cells: Cells) -> None:
     cells.run(
-        "class Uses:\n    def __init__(self, key):\n        made.append(key)\n    def do(self, body):\n        return body"
+        "class Uses:\n"
+        "    def __init__(self, key):\n"
+        "        made.append(key)\n"
+        "    def do(self, body):\n"
+        "        return body\n"
     )
     graph = new_graph()
     graph.to("Uses", _key="(event['x'])")
