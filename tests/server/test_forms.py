@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 import yaml
 
-from graphkit import Event, GraphError, GraphServer, RootFlowStep, SpecError, V2ModelServer, create_graph_server, new_flow
+from graphkit import (
+    Event,
+    GraphError,
+    GraphServer,
+    RootFlowStep,
+    SpecError,
+    V2ModelServer,
+    create_graph_server,
+    new_flow,
+)
 
 
 class Model(V2ModelServer):
@@ -152,7 +161,7 @@ def test_an_object_that_no_form_can_hold_leaves_a_placeholder_that_says_so() -> 
     server.set_topology("flow").to(name="step", handler="(event)").respond()
     assert server.test(body=1) == 1
     loaded = GraphServer.from_json(server.to_json())
-    with pytest.raises(GraphError, match="the parameter 'model' was an object .* that a saved spec cannot hold"):
+    with pytest.raises(GraphError, match=r"the parameter 'model' was an object .* that a saved spec cannot hold"):
         loaded.init()
     loaded.parameters["model"] = 5
     with pytest.raises(GraphError, match="graph_initializer: '<lambda>' was an object that a saved spec cannot hold"):
