@@ -219,7 +219,7 @@ def test_a_graph_with_steps_is_not_replaced_by_accident(engine: str) -> None:
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        ({"topology": "flw"}, "the topology 'flw' is not known, did you mean 'flow'"),
+        ({"topology": "flw"}, "the topology 'flw' is not known; there is 'router' and 'flow', did you mean 'flow'"),
         ({"topology": None}, "the topology None is not known"),
         ({"topology": "flow", "class_name": "ModelRouter"}, "a flow has no class"),
         ({"topology": "flow", "vote_type": "x"}, "a flow has no class"),
@@ -301,7 +301,7 @@ def test_a_wrong_router_is_told(graph: Any) -> None:
     for wrong in ("modles", "last"):
         with pytest.raises(GraphError, match=f"there is no router '{wrong}'.*there is 'models'"):
             server.add_model("a", class_name=Model, router_step=wrong)
-    with pytest.raises(GraphError, match="there is no router 'modles', did you mean 'models'"):
+    with pytest.raises(GraphError, match="there is no router 'modles'; there is 'models', did you mean 'models'"):
         server.add_model("a", class_name=Model, router_step="modles")
 
 
