@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
+from graphkit.core.emit import Emit
 from graphkit.core.event import Event
+from graphkit.runtime.failures import named
+from graphkit.runtime.fold import Fork
 from graphkit.runtime.machine import Answers, Run, emitted_tokens, walk
-from graphkit.runtime.program import Program
+from graphkit.runtime.program import Program, Segment
 
 
 def holds_back(instance: Any) -> bool:
@@ -16,29 +20,59 @@ def holds_back(instance: Any) -> bool:
     return callable(getattr(instance, "flush", None)) and hasattr(instance, "pending")
 
 
-async def flush_program(program: Program, run: Run, answers: Answers, expired_only: bool) -> None:
+async def flush_program(program: Program, new_run: Callable[[], Run], expired_only: bool) -> list[Exception]:
     """Flush every step of a program, in the order of the flow, until nothing more comes.
 
-    With ``expired_only`` each step gives up what has waited for too long, once.
+    With ``expired_only`` each step gives up what has waited for too long, once. What comes goes on as events of their
+    own, each to its end; the errors of those that failed are returned.
     """
-    sent = True
-    while sent:
-        sent = False
-        for segment in program.segments:
-            instance = segment.steps[-1].object
-            if segment.sub is not None:
-                inner = Answers()
-                await flush_program(segment.sub, run, inner, expired_only)
-                if inner.rank is not None:
-                    sent = True
-                    tokens = [(target, inner.value, Event(inner.value)) for target in segment.next]
-                    await walk(program, tokens, run, answers)
-            elif holds_back(instance):
-                emitted = instance.flush(expired_only=expired_only)
-                if emitted.items:
-                    sent = True
-                    await walk(program, emitted_tokens(program, segment, emitted, Event(), answers), run, answers)
-        sent = sent and not expired_only
+    failures: list[Exception] = []
+    while await _flush_once(program, new_run, expired_only, [], failures) and not expired_only:
+        pass
+    return failures
+
+
+async def _flush_once(
+    program: Program, new_run: Callable[[], Run], expired_only: bool, answers: list[Any], failures: list[Exception]
+) -> bool:
+    """Flush every step once; return whether anything came. ``answers`` gets what reaches the end of the flow."""
+    sent = False
+    for segment in program.segments:
+        for item in await _held_back(segment, new_run, expired_only, failures):
+            sent = True
+            found = Answers()
+            try:
+                tokens = emitted_tokens(program, segment, item, Event(), found)
+                await walk(program, tokens[::-1], new_run(), found)
+            except Exception as exc:
+                failures.append(exc)
+            if found.rank is not None:
+                answers.append(found.value)
+    return sent
+
+
+async def _held_back(
+    segment: Segment, new_run: Callable[[], Run], expired_only: bool, failures: list[Exception]
+) -> list[Emit]:
+    """Return what a segment held back, one by one."""
+    if segment.sub is not None:
+        inner: list[Any] = []
+        await _flush_once(segment.sub, new_run, expired_only, inner, failures)
+        return [Emit((value,)) for value in inner]
+    items: list[Emit] = []
+    for step in segment.steps:
+        holder = step.join if isinstance(step, Fork) else step
+        if not holds_back(holder.object):
+            continue
+        try:
+            emitted = holder.object.flush(expired_only=expired_only)
+        except Exception as exc:
+            error = named(exc, holder.path)
+            failures.append(error)
+            holder.context.push_error(Event(), error.message, source=error.step)
+            continue
+        items += [Emit((item,), emitted.outlets) for item in emitted.items]
+    return items
 
 
 class Ticker:
@@ -76,7 +110,6 @@ def _tick(graph_ref: Any, stop: threading.Event, interval_s: float) -> None:
         try:
             graph.flush(expired_only=True)
         except Exception as exc:
-            # no request waits for this event; its error goes where errors go
-            graph.context.push_error(Event(), str(exc), source=getattr(exc, "step", None))
+            # no request waits for this event; the error stream has it already
             graph.context.logger.error(f"an expired event failed: {exc}")
         del graph

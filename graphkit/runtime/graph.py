@@ -15,7 +15,7 @@ from graphkit.runtime.failures import Answered, named
 from graphkit.runtime.flush import flush_program, holds_back
 from graphkit.runtime.lookup import Watch
 from graphkit.runtime.loop import LoopThread
-from graphkit.runtime.machine import MOST_EVENTS, Answers, Run, run_program
+from graphkit.runtime.machine import MOST_EVENTS, Run, run_program
 from graphkit.runtime.program import Program, Segment, make_program
 
 
@@ -142,12 +142,15 @@ class BoundGraph:
         """Send on what batches and joins hold back."""
         if not self.holds_back:
             return
-        run = Run(self.context, None, gather if self.awaits else None, self.most_events)
-        job = flush_program(self._program(self.awaits, False), run, Answers(), expired_only)
-        if self.awaits:
-            self._loop.wait(job)
-        else:
-            drive(job)
+        awaits = self.awaits
+
+        def new_run() -> Run:
+            return Run(self.context, None, gather if awaits else None, self.most_events)
+
+        job = flush_program(self._program(awaits, False), new_run, expired_only)
+        failures = self._loop.wait(job) if awaits else drive(job)
+        if failures:
+            raise failures[0]
 
     def object_of(self, path: str) -> Any:
         """Return the live object of a step, ``None`` for a plain function."""
