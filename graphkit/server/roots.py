@@ -53,7 +53,7 @@ def new_root(topology: Any, class_name: Any, engine: str | None, class_args: Map
     kinds = ("router", "flow")
     if topology not in kinds:
         raise GraphError(
-            f"the topology {topology!r} is not known{nearest(str(topology), kinds)}; there is 'router' and 'flow'"
+            f"the topology {topology!r} is not known; there is 'router' and 'flow'{nearest(str(topology), kinds)}"
         )
     if topology == "flow":
         if class_name is not None or class_args:
@@ -91,7 +91,7 @@ def find_router(root: Any, wanted: Any) -> Any:
     routers = _routers_in(root)
     if wanted is not None:
         if wanted not in routers:
-            raise GraphError(f"there is no router {wanted!r}{nearest(wanted, routers)}; there is {choices(routers)}")
+            raise GraphError(f"there is no router {wanted!r}; there is {choices(routers)}{nearest(wanted, routers)}")
         return routers[wanted]
     if not routers:
         raise GraphError("the flow has no router: add one with graph.to('*', name='models')")

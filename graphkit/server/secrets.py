@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from graphkit.core.errors import GraphError, nearest
+from graphkit.core.errors import GraphError, choices, nearest
 
 KINDS = ("inline", "env", "file", "dotenv")
 _HIDDEN = "***"
@@ -142,8 +142,7 @@ def _checked(source: Any) -> tuple[str, Any]:
     kind, where = source["kind"], source["source"]
     if kind not in KINDS:
         raise GraphError(
-            f"the secret source kind {kind!r} is not known{nearest(str(kind), KINDS)}; there is 'inline', "
-            f"'env', 'file' and 'dotenv'"
+            f"the secret source kind {kind!r} is not known; there is {choices(KINDS)}{nearest(str(kind), KINDS)}"
         )
     if kind == "inline":
         if isinstance(where, Mapping):
