@@ -18,7 +18,11 @@ Every class carries its HTTP status as a plain int; an instance may carry anothe
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Sequence
+
+# Of more names than these, only the neighbours in the alphabet are compared, which is quick.
+_MOST_COMPARED = 1000
 
 
 class GraphkitError(Exception):
@@ -137,7 +141,12 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     import difflib  # here, since only errors need it
 
     names = sorted({str(item) for item in allowed})
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    cutoff = 0.6
+    if len(names) > _MOST_COMPARED:
+        cutoff = 0.8
+        at = max(bisect.bisect(names, str(name)) - _MOST_COMPARED // 2, 0)
+        names = names[at : at + _MOST_COMPARED]
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=cutoff)
     if not close:
         folded = {item.casefold(): item for item in names}
         close = [folded[str(name).casefold()]] if str(name).casefold() in folded else []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 
-from graphkit.core.errors import nearest
-from graphkit.plan.topology import Edge, EdgeKind, Node, Problem, Topology
-from graphkit.spec.steps import Error, Flow, Kind, Queue, Router, Task
+from graphkit.core.errors import choices, nearest
+from graphkit.plan.cycles import find_cycles
+from graphkit.plan.topology import Edge, EdgeKind, Node, Problem, Topology, join
+from graphkit.spec.codec import record_problems
+from graphkit.spec.steps import Error, Flow, Kind, Queue, Router, Task, children
 
 ENGINES = ("sync", "async")
 
@@ -17,6 +18,7 @@ def structure_problems(topology: Topology) -> list[Problem]:
     problems: list[Problem] = []
     for node in topology.nodes.values():
         problems += _node_problems(node)
+        problems += _name_problems(node)
         if isinstance(node.step, Flow):
             problems += _responder_problems(node.path, node.step)
     left: dict[str, list[Edge]] = {}
@@ -33,18 +35,42 @@ def structure_problems(topology: Topology) -> list[Problem]:
 
 def _node_problems(node: Node) -> Iterator[Problem]:
     step, path = node.step, node.path
-    if node.parent is not None and (not node.name or "/" in node.name):
-        yield Problem(path=path, message=f"{node.name!r} is no step name: it may not be empty or hold '/'")
+    wrong = record_problems(step)
+    if wrong:
+        yield from (Problem(path=path, message=message) for message in wrong)
+        return  # what follows relies on the types
     if isinstance(step, Flow) and step.engine is not None and step.engine not in ENGINES:
         yield Problem(
             path=path,
-            message=f"the engine {step.engine!r} is not known{nearest(step.engine, ENGINES)}; "
-            f"there is 'sync' and 'async'",
+            message=f"the engine {step.engine!r} is not known; there is {choices(ENGINES)}"
+            f"{nearest(step.engine, ENGINES)}",
         )
+    if isinstance(step, Error) and step.after:
+        yield Problem(path=path, message="an error handler stands after no step: the steps name it, as on_error")
     if isinstance(step, Task) and not isinstance(step, Router) and not (step.class_name or step.handler):
         yield Problem(path=path, message="neither class_name nor handler is given")
     if isinstance(step, Queue) and step.shards is not None and step.shards < 1:
         yield Problem(path=path, message=f"shards is {step.shards}, it must be 1 or more")
+
+
+def _name_problems(node: Node) -> Iterator[Problem]:
+    """Look at the names of a node's children; a name with a slash may hide another step, whose path is the same."""
+    for name, child in children(node.step).items():
+        path = join(node.path, name)
+        if not isinstance(name, str) or not name or "/" in name:
+            yield Problem(path=path, message=f"{name!r} is no step name: it may not be empty or hold '/'")
+        elif child.name not in (None, name):
+            yield Problem(path=path, message=f"it stands under another name: {child.name!r}")
+        if not isinstance(node.step, Router):
+            continue
+        if not isinstance(child, Task) or isinstance(child, Error):
+            yield Problem(
+                path=path,
+                message=f"a route is a task or a router, not {'an' if child.kind is Kind.ERROR else 'a'} {child.kind}",
+            )
+        for field in ("after", "on_error", "responder"):
+            if getattr(child, field, None):
+                yield Problem(path=path, message=f"a route has no {field}: only the router has a place in the flow")
 
 
 def _responder_problems(path: str, flow: Flow) -> Iterator[Problem]:
@@ -80,7 +106,12 @@ def _queue_problems(nodes: dict[str, Node], left: dict[str, list[Edge]]) -> Iter
             head = nodes[edge.head]
             if edge.kind is not EdgeKind.FLOW:
                 continue
-            if not head.function:
+            if head.kind is Kind.QUEUE:
+                yield Problem(
+                    path=edge.head,
+                    message=f"it follows the queue {nodes[tail].name!r} directly; put a step between them",
+                )
+            elif not head.function:
                 yield Problem(
                     path=edge.head,
                     message=f"it follows the queue {nodes[tail].name!r}, so it must name the "
@@ -96,53 +127,16 @@ def _queue_problems(nodes: dict[str, Node], left: dict[str, list[Edge]]) -> Iter
 
 
 def _cycles(nodes: dict[str, Node], left: dict[str, list[Edge]]) -> Iterator[Problem]:
-    """Name every cycle once: what Kahn's algorithm cannot remove holds cycles, a walk inside it finds them."""
     # an error edge of a whole flow starts at the flow itself and closes no loop
     heads = {
         tail: [edge.head for edge in edges if nodes[edge.head].parent == nodes[tail].parent]
         for tail, edges in left.items()
     }
-    waiting = dict.fromkeys(nodes, 0)
-    for targets in heads.values():
-        for head in targets:
-            waiting[head] += 1
-    ready = deque(path for path, count in waiting.items() if not count)
-    while ready:
-        path = ready.popleft()
-        del waiting[path]
-        for head in heads.get(path, ()):
-            waiting[head] -= 1
-            if not waiting[head]:
-                ready.append(head)
-    # What is left lies on a cycle or behind one. Walking backwards always ends up on a cycle.
-    tails: dict[str, list[str]] = {}
-    for tail, targets in heads.items():
-        for head in targets:
-            if tail in waiting and head in waiting:
-                tails.setdefault(head, []).append(tail)
-    done: set[str] = set()
-    order = {path: index for index, path in enumerate(nodes)}
-    for start in waiting:
-        walk: dict[str, int] = {}
-        path = start
-        while path not in walk and path not in done:
-            walk[path] = len(walk)
-            path = tails[path][0]
-        if path in walk:
-            cycle = [step for step, at in walk.items() if at >= walk[path]][::-1]
-            yield _cycle_problem(cycle, order)
-        done.update(walk)
-
-
-def _cycle_problem(cycle: list[str], order: dict[str, int]) -> Problem:
-    first = min(range(len(cycle)), key=lambda index: order[cycle[index]])
-    named = [*cycle[first:], *cycle[:first], cycle[first]]
-    return Problem(path=named[0], message="the steps run in a loop: " + " -> ".join(named))
+    for cycle in find_cycles(heads, list(nodes)):
+        yield Problem(path=cycle[0], message="the steps run in a loop: " + " -> ".join([*cycle, cycle[0]]))
 
 
 def _unreachable(topology: Topology, left: dict[str, list[Edge]], cyclic: list[str]) -> Iterator[Problem]:
-    if cyclic:
-        return  # what lies on or behind a loop is named by the loop
     nodes = topology.nodes
     entered = {edge.head for edges in left.values() for edge in edges}
     reached = {
@@ -150,8 +144,10 @@ def _unreachable(topology: Topology, left: dict[str, list[Edge]], cyclic: list[s
         for path, node in nodes.items()
         if node.parent is None
         or nodes[node.parent].kind is Kind.ROUTER
-        or (path not in entered and node.kind is not Kind.ERROR and not node.step.after)
+        # also what names a step before it that does not exist, which is a problem of its own
+        or (path not in entered and node.kind is not Kind.ERROR)
     }
+    reached.update(cyclic)  # what lies on or behind a loop is named by the loop
     todo = list(reached)
     while todo:
         for edge in left.get(todo.pop(), ()):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from graphkit.core.errors import GraphError
-from graphkit.plan.topology import Edge, EdgeKind, Node, Topology
-from graphkit.plan.trace import flow_ends, join
+from graphkit.core.errors import GraphError, choices, nearest
+from graphkit.plan.topology import Edge, EdgeKind, Node, Topology, join
+from graphkit.plan.trace import flow_ends
 from graphkit.spec.steps import Flow, Kind, Queue
 
 #: Ranks of answers: a graph's own error handler ends it; the answering step comes next; a step's error handler that
@@ -68,16 +68,29 @@ def compile_plan(topology: Topology, function: str | None = "*") -> Plan:
     ]
     if problems:
         raise GraphError(problems=problems)
+    if current not in ("", "*"):
+        _check_function(topology, current)
     local = _local_steps(topology, current)
+    edges: dict[str | None, list[Edge]] = {}
+    for edge in topology.edges:
+        edges.setdefault(topology.nodes[edge.head].parent, []).append(edge)
     flows: dict[str, FlowPlan] = {}
     for path, node in topology.nodes.items():
         if isinstance(node.step, Flow) and (path == "" or path in local):
-            flows[path] = _flow_plan(topology, node, local, current, problems)
+            flows[path] = _flow_plan(topology.nodes, edges.get(path, []), node, local, current, problems)
         elif path == "" and node.kind is Kind.ROUTER:
             flows[""] = FlowPlan(path="", lines=(Line(("",), rank=RANK_ANSWER),), starts=(0,), handlers={}, answer="")
     if problems:
         raise GraphError(problems=problems)
     return Plan(topology=topology, flows=flows, local=frozenset(local), function=current)
+
+
+def _check_function(topology: Topology, current: str) -> None:
+    functions = dict.fromkeys(node.function for node in topology.nodes.values() if node.function not in ("", "*"))
+    if current not in functions:
+        raise GraphError(
+            f"no step runs in the function {current!r}; there is {choices(functions)}{nearest(current, functions)}"
+        )
 
 
 def _local_steps(topology: Topology, current: str) -> set[str]:
@@ -88,7 +101,7 @@ def _local_steps(topology: Topology, current: str) -> set[str]:
     for path in list(local):
         # the flows around a local step are entered to get to it
         parent = nodes[path].parent
-        while parent is not None:
+        while parent is not None and parent not in local:
             local.add(parent)
             parent = nodes[parent].parent
     # A queue belongs to whoever writes to it.
@@ -104,27 +117,25 @@ def _local_steps(topology: Topology, current: str) -> set[str]:
     return local
 
 
-def _flow_plan(topology: Topology, node: Node, local: set[str], current: str, problems: list[str]) -> FlowPlan:
+def _flow_plan(
+    nodes: dict[str, Node], edges: list[Edge], node: Node, local: set[str], current: str, problems: list[str]
+) -> FlowPlan:
     flow = node.step
     assert isinstance(flow, Flow)
-    nodes = topology.nodes
     own = [path for path in (join(node.path, name) for name in flow.steps) if path in local]
     inside = set(own)
-    edges = [edge for edge in topology.edges if edge.head in inside and (edge.tail in inside or edge.tail == node.path)]
+    entries: tuple[str, ...] = ()
     if current != "*":
-        problems += _crossings(topology, inside, current)
-    cut = _in_memory_cut(nodes, edges, current)
-    edges = [edge for edge in edges if (edge.tail, edge.head) not in cut]
+        problems += _crossings(nodes, edges, inside, current)
+        entries = _entries(nodes, edges, inside, current)
+        edges = [edge for edge in edges if not _is_stream(nodes[edge.tail])]
+    edges = [edge for edge in edges if edge.head in inside and (edge.tail in inside or edge.tail == node.path)]
     local_flow = {path: nodes[path] for path in own}
-    starts, _, answer = flow_ends(node.path, _only(flow, node.path, inside), local_flow, edges)
-    if current not in ("", "*"):
-        starts = _entries(topology, inside, current) or starts
+    starts, _, answer = flow_ends(node.path, _only(flow, node.path, inside), local_flow, edges, entries)
     if not starts and own:
         problems.append(
             f"the function {current!r} cannot be reached: no step of it follows a queue or starts the graph"
         )
-    if not own and current not in ("", "*"):
-        problems.append(f"no step runs in the function {current!r}")
     return _lines(node.path, own, nodes, edges, starts, answer)
 
 
@@ -141,12 +152,13 @@ def _only(flow: Flow, path: str, inside: set[str]) -> Flow:
     return msgspec.structs.replace(flow, steps=kept, final_step=final)
 
 
-def _entries(topology: Topology, inside: set[str], current: str) -> tuple[str, ...]:
+def _entries(nodes: dict[str, Node], edges: list[Edge], inside: set[str], current: str) -> tuple[str, ...]:
     """Return the steps of a child function that a queue leads to."""
-    nodes = topology.nodes
+    if not current:
+        return ()
     found = {
         edge.head: None
-        for edge in topology.edges
+        for edge in edges
         if edge.head in inside
         and edge.kind is EdgeKind.FLOW
         and nodes[edge.tail].kind is Kind.QUEUE
@@ -155,11 +167,11 @@ def _entries(topology: Topology, inside: set[str], current: str) -> tuple[str, .
     return tuple(found)
 
 
-def _crossings(topology: Topology, inside: set[str], current: str) -> list[str]:
+def _crossings(nodes: dict[str, Node], edges: list[Edge], inside: set[str], current: str) -> list[str]:
     """Events get to another function through a queue with a path, or not at all."""
-    nodes, found = topology.nodes, []
-    for edge in topology.edges:
-        if edge.tail not in inside or edge.head in inside or edge.kind is EdgeKind.ROUTE:
+    found = []
+    for edge in edges:
+        if edge.tail not in inside or edge.head in inside:
             continue
         tail, head = nodes[edge.tail], nodes[edge.head]
         if isinstance(tail.step, Queue):
@@ -176,15 +188,9 @@ def _crossings(topology: Topology, inside: set[str], current: str) -> list[str]:
     return found
 
 
-def _in_memory_cut(nodes: dict[str, Node], edges: list[Edge], current: str) -> set[tuple[str, str]]:
-    """Return the edges behind real streams: in a server of one function, nothing follows a queue with a path."""
-    if current == "*":
-        return set()
-    return {
-        (edge.tail, edge.head)
-        for edge in edges
-        if isinstance(nodes[edge.tail].step, Queue) and nodes[edge.tail].step.path  # type: ignore[union-attr]
-    }
+def _is_stream(node: Node) -> bool:
+    """Whether a step is a real stream: in a server of one function, nothing follows it."""
+    return isinstance(node.step, Queue) and bool(node.step.path)
 
 
 def _lines(

@@ -9,6 +9,15 @@ import msgspec
 from graphkit.spec.steps import AnyStep, Kind, Root
 
 
+def join(parent: str, name: str) -> str:
+    """Return the path of a child.
+
+    >>> join("", "a"), join("flow", "a")
+    ('a', 'flow/a')
+    """
+    return f"{parent}/{name}" if parent else name
+
+
 class EdgeKind(str, Enum):
     """What an edge stands for."""
 

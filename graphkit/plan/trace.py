@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from graphkit.core.errors import nearest
 from graphkit.plan.checks import structure_problems
-from graphkit.plan.topology import Edge, EdgeKind, Node, Problem, Topology
+from graphkit.plan.topology import Edge, EdgeKind, Node, Problem, Topology, join
 from graphkit.spec.steps import AnyStep, Error, Flow, Kind, Root, Router, Task, children
+
+_MOST_NEAREST = 50
 
 
 def trace_topology(root: Root) -> Topology:
@@ -26,7 +28,10 @@ def trace_topology(root: Root) -> Topology:
     >>> topology.starts, topology.answer, [(edge.tail, edge.head) for edge in topology.edges]
     (('a',), 'b', [('a', 'b')])
     """
-    nodes = {node.path: node for node in _walk(root)}
+    nodes: dict[str, Node] = {}
+    for node in _walk(root):
+        # a name that is empty or holds a slash may give a step the path of another one; it is a problem of its own
+        nodes.setdefault(node.path, node)
     problems: list[Problem] = []
     edges: list[Edge] = []
     for node in nodes.values():
@@ -47,32 +52,27 @@ def trace_topology(root: Root) -> Topology:
     )
 
 
-def join(parent: str, name: str) -> str:
-    """Return the path of a child.
-
-    >>> join("", "a"), join("flow", "a")
-    ('a', 'flow/a')
-    """
-    return f"{parent}/{name}" if parent else name
-
-
 def flow_ends(
-    path: str, flow: Flow, nodes: dict[str, Node], edges: list[Edge] | tuple[Edge, ...]
+    path: str,
+    flow: Flow,
+    nodes: dict[str, Node],
+    edges: list[Edge] | tuple[Edge, ...],
+    entries: tuple[str, ...] = (),
 ) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
-    """Return the starts, the ends and the answering step of one flow, as paths."""
-    own = [join(path, name) for name in flow.steps]
-    members = set(own)
+    """Return the starts, the ends and the answering step of one flow, as paths.
+
+    ``entries`` are the starts where they are known: the steps that a queue leads to.
+    """
+    own = {join(path, name): step for name, step in flow.steps.items()}
     entered: set[str] = set()
     left: dict[str, list[str]] = {}
     for edge in edges:
-        if edge.head in members and edge.kind is not EdgeKind.ROUTE:
+        if edge.head in own and edge.kind is not EdgeKind.ROUTE:
             entered.add(edge.head)
             if edge.kind is EdgeKind.FLOW:
                 left.setdefault(edge.tail, []).append(edge.head)
-    starts = tuple(
-        child
-        for child in own
-        if child not in entered and nodes[child].kind is not Kind.ERROR and not nodes[child].step.after
+    starts = entries or tuple(
+        child for child, step in own.items() if child not in entered and step.kind is not Kind.ERROR and not step.after
     )
     reached = _reach(starts, left)
     ends = tuple(child for child in own if child in reached and child not in left)
@@ -122,9 +122,9 @@ def _flow_edges(path: str, flow: Flow, around: AnyStep | Root | None, problems: 
     def known(owner: str, name: str, word: str) -> bool:
         if name in names:
             return True
-        problems.append(
-            Problem(path=owner, message=f"{word} names {name!r}, which is no step of the flow{nearest(name, names)}")
-        )
+        # each look for the nearest name takes a while; past some, the pattern is clear
+        near = nearest(name, names) if len(problems) < _MOST_NEAREST else ""
+        problems.append(Problem(path=owner, message=f"{word} names {name!r}, which is no step of the flow{near}"))
         return False
 
     for name, step in names.items():

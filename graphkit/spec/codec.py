@@ -62,6 +62,7 @@ _MLRUN_ONLY = frozenset(
 # Texts for which "" is another way of saying nothing.
 _MAY_BE_EMPTY = frozenset({"class_name", "handler", "function", "input_path", "result_path"})
 _NESTED = ("routes", "steps", "graph")
+_TEXTS = frozenset({"name", "comment", "shape", "on_error", "class_name", "handler", "function", "input_path"})
 # A value that is nested more deeply contains itself.
 _MOST_DEPTH = 100
 _DEFAULTS: Mapping[type[Any], dict[str, Any]] = {
@@ -242,6 +243,23 @@ def type_problems(record: type[Any], fields: Mapping[str, Any]) -> list[str]:
             text, _, place = str(exc).partition(" - at `$.")
             found.append(f"{place.rstrip('`') or field}: {text}")
     return found
+
+
+def record_problems(record: Step) -> list[str]:
+    """Return what is wrong with the types of a record's own fields; records made by hand were never checked.
+
+    >>> record_problems(Task(name="a", full_event="yes"))
+    ['full_event: Expected `bool | null`, got `str`']
+    """
+    defaults = _DEFAULTS[type(record)]
+    fields = {
+        field: value
+        for field in FIELDS[type(record)]
+        if (value := getattr(record, field)) is not None and value is not defaults[field] and field not in _NESTED
+    }
+    if all(type(value) is str and field in _TEXTS for field, value in fields.items()):
+        return []  # the quick way, which most records go
+    return type_problems(type(record), fields)
 
 
 def _placeholder(value: Any) -> dict[str, str]:

@@ -78,6 +78,8 @@ def test_a_router_and_routes_that_hold_more(build: Any) -> None:
         "  route inner: inner [router: a, b]",
         "  flow f",
         "    start -> x",
+        "  problems",
+        "    f: a route is a task or a router, not a flow",
     ]
 
 
