@@ -26,10 +26,12 @@ from graphkit.spec.steps import Error, Flow, RootFlow, Router, Task
 class Alone:
     """A step that was bound without a graph around it."""
 
-    def __init__(self, graph: BoundGraph, path: str, spec: Any) -> None:
+    def __init__(self, graph: BoundGraph, path: str, spec: Any, given: tuple[Any, ...]) -> None:
         self.graph = graph
         self.path = path
         self.spec = spec
+        #: Context, namespace, mode and further arguments that it was bound with, for when it must be bound again.
+        self.given = given
         self.context = graph.context
 
     def holds(self, step: Any) -> bool:
@@ -51,6 +53,7 @@ def init_step(step: Any, context: Any, namespace: Any, mode: str, reset: bool, e
     if isinstance(old, Alone) and not reset and not extra and old.holds(step):
         return
     context = context if context is not None else GraphContext()
+    namespace = as_namespace(namespace) if namespace is not None else caller_namespace()
     if context.pools is None:
         context.pools = RoutePools(context)
     frozen = freeze(step)
@@ -67,11 +70,11 @@ def init_step(step: Any, context: Any, namespace: Any, mode: str, reset: bool, e
         spec = RootFlow(steps={path: single})
         held = {(path, field): item for (_, field), item in frozen.held.items()}
         values = {path: values[""]} if values else {}
-    lookup = Lookup(as_namespace(namespace) if namespace is not None else caller_namespace(), held)
+    lookup = Lookup(namespace, held)
     plan = compile_plan(topology_of(step, spec), "*")
     steps = Binder(context, mode).bind(plan, lookup, values)
     graph = BoundGraph(plan, steps, context, lookup.watch, step._revision, LoopThread())
-    step.__dict__["_bound"] = Alone(graph, path, frozen.spec)
+    step.__dict__["_bound"] = Alone(graph, path, frozen.spec, (context, namespace, mode, extra))
 
 
 def run_step(step: Any, event: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
@@ -79,23 +82,27 @@ def run_step(step: Any, event: Any, args: Any, kwargs: Mapping[str, Any]) -> Any
     around = step._root._bound
     if isinstance(around, BoundGraph) and _is_current(around, step):
         return _run(around, step.fullname if step._parent is not None else "", event, args, kwargs)
-    if not isinstance(step._bound, Alone) or not step._bound.holds(step):
+    alone = step._bound
+    if not isinstance(alone, Alone):
         init_step(step, None, None, "sync", True, {})
+    elif not alone.holds(step):
+        context, namespace, mode, extra = alone.given
+        init_step(step, context, namespace, mode, True, extra)
     return step._bound.run(event, args, kwargs)
 
 
 def _is_current(graph: BoundGraph, step: Any) -> bool:
     """Return whether a server's graph holds a step as it is now, made of what its names mean now."""
-    if graph.watch.changed():
+    bound = graph.steps.get(step.fullname if step._parent is not None else "")
+    if bound is None or graph.watch.changed():  # a step of another function is not there
         return False
-    bound = graph.steps.get(step.fullname)
-    return graph.revision == step._root._revision or (bound is not None and bound.record == freeze(step).spec)
+    return graph.revision == step._root._revision or bool(bound.record == freeze(step).spec)
 
 
 def _run(graph: BoundGraph, path: str, event: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
     own = event if isinstance(event, Event) else as_event(event)
     try:
-        if path in graph.steps and graph.steps[path].kind != "flow":
+        if not isinstance(graph.steps[path].record, Flow):
             return graph.settled(graph.steps[path].run(own, *args, **kwargs))
         own.body = graph.answer(own) if path == "" else graph.answer_of_flow(path, own)
     except GraphkitError as exc:
