@@ -292,6 +292,6 @@ def _too_many(segment: Segment, event: Event, run: Run) -> StepError:
         f"them? Merge joins branches. The server's parameter 'max_events' allows more.",
         step=path,
     )
-    if run.context is not None:
+    if run.context is not None and run.left == -1:  # once: other branches that run beside it come here too
         run.context.push_error(event, error.message, source=path)
     return error

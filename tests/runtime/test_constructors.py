@@ -1,0 +1,101 @@
+"""Which arguments constructors take, and which of the runtime's they are offered."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from graphkit import ModelRouter, V2ModelServer
+from graphkit.runtime.bound import BoundStep
+from graphkit.runtime.constructors import Constructors
+from graphkit.spec.steps import Router, Task
+
+
+class Own:
+    def __init__(self, size: int, mode: str = "x") -> None: ...
+
+
+class Takes(Own):
+    def __init__(self, size: int, name: Any = None, context: Any = None, input_path: Any = None) -> None: ...
+
+
+class HandsOn(Takes):
+    def __init__(self, extra: int = 1, **more: Any) -> None:
+        super().__init__(**more)
+
+
+class Nothing: ...
+
+
+class ByPosition:
+    def __init__(self, size: int, /, *rest: Any) -> None: ...
+
+
+def step(record: Any = None) -> BoundStep:
+    return BoundStep("flow/a", "a", record or Task(name="a"), "the context", "")
+
+
+@pytest.mark.parametrize(
+    ("cls", "args", "extra", "problems"),
+    [
+        (Own, {"size": 1}, {}, []),
+        (Own, {}, {}, ["the class 'Own' needs the argument 'size'"]),
+        (Own, {"size": 1, "modus": 2}, {}, ["the class 'Own' takes no argument 'modus', did you mean 'mode'?; it takes 'mode', 'size'"]),
+        (Own, {}, {"size": 1}, []),
+        (Takes, {"size": 1, "naem": 1}, {}, ["the class 'Takes' takes no argument 'naem'; it takes 'input_path', "
+                                             "'size'"]),
+        (HandsOn, {"anything": 1}, {}, []),
+        (Nothing, {}, {}, []),
+        (Nothing, {"x": 1}, {}, ["the class 'Nothing' takes no argument 'x'; it takes none"]),
+        (ByPosition, {"size": 1}, {}, ["the class 'ByPosition' takes no argument 'size'; it takes none"]),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_arguments(cls: type, args: Any, extra: Any, problems: list[str]) -> None:
+    assert Constructors().problems(cls, args, extra) == problems
+
+
+def test_a_class_whose_signature_cannot_be_read_is_left_to_itself() -> None:
+    assert Constructors().problems(type, {"anything": 1}, {}) == []
+    assert Constructors().offered(step(), type, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("cls", "offered"),
+    [
+        (Own, []),
+        (Nothing, []),
+        (Takes, ["context", "name"]),
+        (HandsOn, ["context", "graph_step", "name"]),
+        (V2ModelServer, ["context", "graph_step", "name"]),
+    ],
+)
+def test_a_class_is_offered_what_it_accepts(cls: type, offered: list[str]) -> None:
+    given = Constructors().offered(step(), cls, {})
+    assert sorted(given) == offered
+    assert {"name": "a", "context": "the context"}.items() >= {
+        key: value for key, value in given.items() if key != "graph_step"
+    }.items()
+
+
+def test_a_router_is_offered_its_routes() -> None:
+    routes = {"x": SimpleNamespace()}
+    given = Constructors().offered(step(Router(name="a")), ModelRouter, routes)
+    assert given["routes"] is routes
+
+
+@pytest.mark.parametrize(("cls", "takes"), [(Own, False), (Takes, True), (HandsOn, True), (Nothing, False)])
+def test_paths_are_offered_to_a_class_that_takes_them_itself_or_hands_them_on(cls: type, takes: bool) -> None:
+    given = Constructors().offered(step(Task(name="a", input_path="x", result_path="y")), cls, {})
+    assert ("input_path" in given, "result_path" in given) == (takes, False)
+
+
+def test_a_class_that_is_defined_again_under_the_same_name_is_another() -> None:
+    known = Constructors()
+    first: dict[str, Any] = {}
+    second: dict[str, Any] = {}
+    exec("class A:\n    def __init__(self, a): ...", first)
+    exec("class A:\n    def __init__(self, b): ...", second)
+    assert known.problems(first["A"], {"a": 1}, {}) == []
+    assert known.problems(second["A"], {"b": 1}, {}) == []
