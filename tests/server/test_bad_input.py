@@ -1,0 +1,185 @@
+"""Bad input: each a clear error with its status, and the server goes on serving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from graphkit import (
+    BadRequest,
+    Event,
+    GraphServer,
+    ModelNotFound,
+    ModelNotReady,
+    Response,
+    StepError,
+    V2ModelServer,
+    create_graph_server,
+    new_flow,
+)
+
+
+class Model(V2ModelServer):
+    """A model that does what its input says."""
+
+    def load(self) -> None: ...
+
+    def predict(self, request: Any) -> Any:
+        first = request["inputs"][0] if request["inputs"] else None
+        if first == "raise":
+            raise ZeroDivisionError("no")
+        answers: dict[Any, Any] = {"nan": [float("nan")], "empty": [], "odd": object(), "none": None, "text": "x"}
+        return answers.get(first, request["inputs"])
+
+
+class Picky(Model):
+    def validate(self, request: Any, operation: str) -> Any:
+        if request["inputs"] == ["picky"]:
+            raise KeyError("colour")
+        return super().validate(request, operation)
+
+
+class Broken(Model):
+    def load(self) -> None:
+        raise OSError("no such file")
+
+
+def router() -> GraphServer:
+    server = create_graph_server()
+    server.add_model("m", class_name=Model)
+    server.add_model("v:1", class_name=Model)
+    server.add_model("picky", class_name=Picky)
+    server.add_model("broken", class_name=Broken)
+    return server
+
+
+def in_a_flow(engine: str) -> Callable[[], GraphServer]:
+    def make() -> GraphServer:
+        flow = new_flow(engine=engine)
+        flow.to("*", name="models").respond()
+        flow["models"].add_route("m", class_name=Model)
+        flow["models"].add_route("v:1", class_name=Model)
+        flow["models"].add_route("picky", class_name=Picky)
+        flow["models"].add_route("broken", class_name=Broken)
+        server: GraphServer = flow.to_mock_server()
+        return server
+
+    return make
+
+
+@pytest.fixture(scope="module", params=["router", "sync", "async"])
+def server(request: pytest.FixtureRequest) -> GraphServer:
+    """Return one server for all tests, so that what breaks it in one is seen in the others."""
+    return router() if request.param == "router" else in_a_flow(request.param)()
+
+
+GOOD = {"inputs": [1, 2]}
+BAD: dict[str, tuple[dict[str, Any], type[StepError], int, str | None]] = {
+    "broken json": ({"path": "m/infer", "body": "{", "content_type": "application/json"}, BadRequest, 400, "JSON"),
+    "text": ({"path": "m/infer", "body": "hello"}, BadRequest, 400, None),
+    "no inputs": ({"path": "m/infer", "body": {"x": 1}}, BadRequest, 400, "inputs"),
+    "inputs that are no list": ({"path": "m/infer", "body": {"inputs": 5}}, BadRequest, 400, "inputs"),
+    "a list": ({"path": "m/infer", "body": [1]}, BadRequest, 400, None),
+    "a number": ({"path": "m/infer", "body": 5}, BadRequest, 400, None),
+    "nothing": ({"path": "m/infer", "method": "POST"}, BadRequest, 400, None),
+    "what validate refuses": ({"path": "picky/infer", "body": {"inputs": ["picky"]}}, BadRequest, 400, "colour"),
+    "unknown model": ({"path": "n/infer", "body": GOOD}, ModelNotFound, 404, "no model 'n'"),
+    "unknown operation": ({"path": "m/inver", "body": GOOD}, BadRequest, 400, "has no operation 'inver'"),
+    "unknown version": ({"path": "v/versions/2/infer", "body": GOOD}, ModelNotFound, 404, "no version '2'"),
+    "no version": ({"path": "v/infer", "body": GOOD}, ModelNotFound, 404, "by version only"),
+    "unknown prefix": ({"path": "/v3/models/m/infer", "body": GOOD}, ModelNotFound, 404, "v3"),
+    "model that did not load": ({"path": "broken/infer", "body": GOOD}, ModelNotReady, 503, "no such file"),
+    "model that did not load, ready": ({"path": "broken/ready", "method": "GET"}, StepError, 408, None),
+    "a step that raises": ({"path": "m/infer", "body": {"inputs": ["raise"]}}, StepError, 500, "ZeroDivisionError: no"),
+    "what cannot be sent": (
+        {"path": "m/infer", "body": {"inputs": ["odd"]}, "get_body": False}, StepError, 500, "type object",
+    ),
+    "a model of the body that is no text": ({"path": "/", "body": {**GOOD, "model": 5}}, BadRequest, 400, "model"),
+    "an operation that is no text": (
+        {"path": "/m", "body": {**GOOD, "operation": [1]}}, BadRequest, 400, "operation",
+    ),
+    "a file of the server": ({"path": "m/infer", "body": {"data_url": "/etc/passwd"}}, StepError, 400, "not allowed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_each_is_a_clear_error_and_the_server_goes_on(server: GraphServer, name: str) -> None:
+    request, kind, status, told = BAD[name]
+    with pytest.raises(kind, match=told) as caught:
+        server.test(**request)
+    assert caught.value.status == status
+    assert str(caught.value).strip()
+    answer = server.test(**request, silent=True)
+    assert (answer.status_code, type(answer)) == (status, Response)
+    event = Event(
+        request.get("body"), request.get("content_type"), None, request.get("method", "POST"), request["path"]
+    )
+    assert server.run(event).status_code == status
+    assert server.test("m/infer", GOOD)["outputs"] == [1, 2]
+
+
+@pytest.mark.parametrize(("given", "outputs"), [("empty", "[]"), ("nan", "[null]"), ("none", "null"), ("text", '"x"')])
+def test_odd_predictions_are_sent_as_they_are(server: GraphServer, given: str, outputs: str) -> None:
+    response = server.test("m/infer", {"inputs": [given]}, get_body=False)
+    assert response.status_code == 200
+    assert f'"outputs":{outputs}' in response.body
+
+
+def test_empty_inputs_are_legal(server: GraphServer) -> None:
+    assert server.test("m/infer", {"inputs": []})["outputs"] == []
+
+
+# ---- ensembles ----------------------------------------------------------------------------------------------------
+
+
+def ensemble(executor_type: str = "thread", **args: Any) -> GraphServer:
+    server = GraphServer()
+    server.set_topology("router", "VotingEnsemble", vote_type="regression", executor_type=executor_type, **args)
+    for key in "abc":
+        server.add_model(key, class_name=Model)
+    return server
+
+
+@pytest.mark.parametrize("executor_type", ["array", "thread"])
+def test_a_failing_member_fails_the_vote(executor_type: str) -> None:
+    server = ensemble(executor_type)
+    server.add_model("d", class_name=Broken)
+    for body, told in ((GOOD, "no such file"), ({"inputs": ["raise"]}, "ZeroDivisionError|no such file")):
+        with pytest.raises(StepError, match=told) as caught:
+            server.test("/infer", body)
+        assert caught.value.status in (500, 503)
+    del server.graph["d"]
+    assert server.test("/infer", GOOD)["outputs"] == [1, 2]
+    server.wait_for_completion()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("empty", "no model answered a prediction"),
+        ("nan", "answered nan for sample 0, which cannot be voted on"),
+        ("none", "must answer with a list of predictions, found nothing"),
+        ("text", "must answer with a list of predictions, found a value of type str"),
+        ("odd", "must answer with a list of predictions, found a value of type object"),
+    ],
+)
+def test_predictions_that_cannot_be_voted_on_are_told(given: str, told: str) -> None:
+    server = ensemble("array")
+    with pytest.raises(StepError, match=f"ensemble 'VotingEnsemble': .*{told}") as caught:
+        server.test("/infer", {"inputs": [given]})
+    assert caught.value.status == 500
+    assert server.test("/infer", GOOD)["outputs"] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "weights", [{"a": -1, "b": 1, "c": 1}, {"a": 0, "b": 0, "c": 0}, {"a": 1, "nobody": 1}, {"a": "x"}, 5], ids=str
+)
+def test_weights_that_make_no_sense_are_told(weights: Any) -> None:
+    server = ensemble("array", weights=weights)
+    answer = server.test("/infer", GOOD, silent=True)
+    assert answer.status_code == 500
+    assert "weight" in answer.body
+    server.graph.class_args["weights"] = {"a": 1, "b": 0, "c": 0}
+    assert server.test("/infer", GOOD)["outputs"] == [1, 2]
