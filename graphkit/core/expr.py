@@ -1,56 +1,20 @@
 """Expressions such as ``"(event['a'] + 1)"``: parsed once, run by simpleeval, never by ``eval``.
 
 What an expression may do is what simpleeval allows: arithmetic, comparisons, literals, items and attributes of
-the event, comprehensions, and calls of a few pure built-ins and of functions in the user's namespace.
+the event, comprehensions (of up to 10,000 items), and calls of a few pure built-ins and of functions in the user's
+namespace. What it may not do is refused when it is parsed, where that can be seen, with the place.
 """
 
 from __future__ import annotations
 
 import ast
-import threading
-import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import simpleeval
 
-from graphkit.core.errors import BadRequest, GraphError, choices, nearest
-
-_BUILTINS: Mapping[str, Callable[..., Any]] = {
-    function.__name__: function
-    for function in (abs, all, any, bool, dict, float, int, len, list, max, min, round, set, sorted, str, sum, tuple)
-}
-
-
-class _Names(Mapping[str, Any]):
-    """``event`` and the data and functions of the namespace, looked up when they are needed.
-
-    A re-run cell is seen at once, and no copy of a notebook's globals is made.
-    """
-
-    __slots__ = ("_event", "_namespace")
-
-    def __init__(self, event: Any, namespace: Mapping[str, Any]) -> None:
-        self._event = event
-        self._namespace = namespace
-
-    def __getitem__(self, name: str) -> Any:
-        if name == "event":
-            return self._event
-        if name.startswith("_"):
-            raise KeyError(name)
-        if name in self._namespace:
-            value = self._namespace[name]
-            if isinstance(value, types.ModuleType):
-                raise simpleeval.FeatureNotAvailable(f"{name} is a module; call a function of your own instead")
-            return value
-        return _BUILTINS[name]
-
-    def __iter__(self) -> Any:
-        return iter({"event", *self._namespace, *_BUILTINS})
-
-    def __len__(self) -> int:
-        return len({"event", *self._namespace, *_BUILTINS})
+from graphkit.core.errors import BadRequest, GraphError, nearest
+from graphkit.core.evaluator import KNOWN, REFUSED_ATTRIBUTES, Evaluator, Missing, Names
 
 
 def is_expression(text: Any) -> bool:
@@ -79,8 +43,9 @@ def compile_expression(
     Returns
     -------
     callable
-        ``function(event)``. It raises :class:`~graphkit.core.errors.BadRequest` where the event lacks an item that
-        the expression reads, and GraphError where the expression does what is not allowed.
+        ``function(event)``. It raises :class:`~graphkit.core.errors.BadRequest` where the event lacks an item or
+        attribute that the expression reads, and GraphError where the expression does what is not allowed. What a
+        function of the namespace raises comes through as it is.
 
     Raises
     ------
@@ -93,91 +58,101 @@ def compile_expression(
     3
     """
     text = source.strip()
-    try:
-        node = simpleeval.SimpleEval.parse(text)
-    except (SyntaxError, simpleeval.InvalidExpression) as exc:
-        # simpleeval's parser reports some refusals itself; both kinds carry what is wrong in their text
-        raise GraphError(f"{where}: {text!r} is not an expression: {_reason(exc)}{_place(text, exc)}") from exc
-    _check(node, text, where)
+    node = _parsed(text, where)
     names = namespace if namespace is not None else {}
-    # An evaluator keeps its names on itself: one a thread, and put back for an expression that comes by itself again.
-    own = threading.local()
+    # An evaluator keeps its names on itself, so one that is at work serves nobody else: neither another thread nor
+    # an expression that calls a function that comes back to it.
+    idle: list[Evaluator] = []
 
     def evaluate(event: Any) -> Any:
-        evaluator = getattr(own, "evaluator", None)
-        if evaluator is None:
-            evaluator = own.evaluator = simpleeval.EvalWithCompoundTypes(functions={}, names={})
-        before = evaluator.names, evaluator.functions
-        found = _Names(event, names)
-        evaluator.names, evaluator.functions = found, _Callables(found)
+        try:
+            evaluator = idle.pop()
+        except IndexError:
+            evaluator = Evaluator()
+        found = Names(event, names)
+        evaluator.names = found
         try:
             return evaluator.eval(text, previously_parsed=node)
+        except Missing as exc:
+            raise BadRequest(f"{where}: {text!r} {exc}") from exc.__cause__
         except simpleeval.NameNotDefined as exc:
-            name = getattr(exc, "name", "")
-            raise GraphError(f"{where}: {text!r} names {name!r}, which is not defined{nearest(name, found)}") from exc
+            name = exc.name
+            raise GraphError(f"{where}: {text!r} names {name!r}, which is not defined{_near(name, found)}") from exc
         except simpleeval.FunctionNotDefined as exc:
-            name = getattr(exc, "func_name", "")
-            raise GraphError(f"{where}: {text!r} calls {name!r}, which is not defined{nearest(name, found)}") from exc
+            name = exc.func_name
+            raise GraphError(f"{where}: {text!r} calls {name!r}, which is not defined{_near(name, found)}") from exc
         except simpleeval.InvalidExpression as exc:
             raise GraphError(f"{where}: {text!r} is refused: {_reason(exc)}") from exc
-        except (KeyError, IndexError) as exc:
-            there = f", there is {choices(event)}" if isinstance(event, Mapping) else ""
-            raise BadRequest(f"{where}: {text!r} found no {exc} in the event{there}") from exc
         finally:
-            evaluator.names, evaluator.functions = before
+            evaluator.names = {}
+            idle.append(evaluator)
 
     return evaluate
 
 
-class _Callables(Mapping[str, Any]):
-    """The callables among the names, as simpleeval looks them up."""
-
-    __slots__ = ("_names",)
-
-    def __init__(self, names: _Names) -> None:
-        self._names = names
-
-    def __getitem__(self, name: str) -> Any:
-        value = self._names[name]
-        if not callable(value):
-            raise KeyError(name)
-        return value
-
-    def __contains__(self, name: object) -> bool:
-        try:
-            self[str(name)]
-        except KeyError:
-            return False
-        return True
-
-    def __iter__(self) -> Any:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+def _parsed(text: str, where: str) -> ast.expr:
+    try:
+        node = ast.parse(text, mode="eval").body
+    except SyntaxError as exc:
+        column = min(exc.offset or 0, len(text) + 1)
+        place = f", {_place(text, exc.lineno or 1, column)}" if column > 0 else ""
+        raise GraphError(f"{where}: {text!r} is not an expression: {exc.msg}{place}") from exc
+    except (ValueError, RecursionError, MemoryError) as exc:  # null bytes; brackets in brackets in brackets
+        raise GraphError(f"{where}: the expression cannot be read: {exc}") from exc
+    _check(node, text, where)
+    return node
 
 
-def _check(node: ast.AST, text: str, where: str) -> None:
+def _check(node: ast.expr, text: str, where: str) -> None:
     """Refuse at once what would be refused at the first event, and show where it stands."""
+    own = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
     for part in ast.walk(node):
-        problem = ""
-        if isinstance(part, ast.Attribute) and part.attr.startswith("_"):
-            problem = f"the attribute {part.attr!r} is private"
-        elif isinstance(part, ast.Name) and part.id.startswith("_"):
-            problem = f"the name {part.id!r} is private"
-        elif isinstance(part, (ast.Lambda, ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr, ast.Starred)):
-            problem = f"{type(part).__name__.lower()} is not allowed"
+        problem = _problem(part, own)
         if problem:
-            column = getattr(part, "col_offset", 0)
-            raise GraphError(
-                f"{where}: {text!r} is refused: {problem}, at column {column + 1}\n  {text}\n  {' ' * column}^"
-            )
+            line = getattr(part, "lineno", 1)
+            # the parser counts bytes
+            before = text.splitlines()[line - 1].encode()[: getattr(part, "col_offset", 0)]
+            place = _place(text, line, len(before.decode(errors="ignore")) + 1)
+            raise GraphError(f"{where}: {text!r} is refused: {problem}, {place}")
+
+
+def _problem(part: ast.AST, own: set[str]) -> str:
+    if isinstance(part, ast.Attribute):
+        if part.attr.startswith("_"):
+            return f"the attribute {part.attr!r} is private"
+        if part.attr.startswith("func_") or part.attr in REFUSED_ATTRIBUTES:
+            return f"the attribute {part.attr!r} is not allowed"
+    elif isinstance(part, ast.Name):
+        # loops often call what they do not need "_"
+        if part.id.startswith("_") and part.id not in own:
+            return f"the name {part.id!r} is private"
+    elif isinstance(part, ast.Call):
+        if not isinstance(part.func, (ast.Name, ast.Attribute)):
+            return "only what has a name can be called"
+    elif isinstance(part, ast.keyword):
+        return "unpacking (**) is not allowed" if part.arg is None else ""
+    elif isinstance(part, ast.comprehension):
+        return "async loops are not allowed" if part.is_async else ""
+    elif isinstance(part, ast.expr) and type(part) not in KNOWN:
+        return f"{_titled(part)} is not allowed"
+    return ""
+
+
+def _titled(part: ast.AST) -> str:
+    titles = {ast.NamedExpr: "an assignment (:=)", ast.Starred: "unpacking (*)", ast.SetComp: "a loop in a set"}
+    return titles.get(type(part), type(part).__name__.lower())
+
+
+def _place(text: str, line: int, column: int) -> str:
+    lines = text.splitlines() or [""]
+    at = f"line {line}, column {column}" if len(lines) > 1 else f"column {column}"
+    shown = lines[min(line, len(lines)) - 1]
+    return f"at {at}\n  {shown}\n  {' ' * (column - 1)}^"
+
+
+def _near(name: str, names: Names) -> str:
+    return nearest(name, [key for key in names if isinstance(key, str) and not key.startswith("_")])
 
 
 def _reason(exc: BaseException) -> str:
-    return str(getattr(exc, "message", None) or getattr(exc, "msg", None) or exc)
-
-
-def _place(text: str, exc: BaseException) -> str:
-    column = getattr(exc, "offset", None)
-    return f", at column {column}\n  {text}\n  {' ' * (column - 1)}^" if column else ""
+    return str(getattr(exc, "message", None) or exc)

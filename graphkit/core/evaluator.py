@@ -1,0 +1,241 @@
+"""What runs expressions: simpleeval, with the doors closed that it leaves open, and arrays let through.
+
+Against simpleeval's own: texts cannot grow without bound through ``%``, padding or format widths, powers are
+bounded by the size of their result; format widths that come with the event are no format strings; arrays and tables
+can be added and multiplied; and looking at a large event costs nothing, since only what an expression touches is
+looked at.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import simpleeval
+
+from graphkit.core.errors import choices, nearest
+
+MOST_CHARACTERS = 100_000
+_MOST_BITS = 1_000_000
+_BUILTINS: Mapping[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (abs, all, any, bool, dict, float, int, len, list, max, min, round, set, sorted, str, sum, tuple)
+}
+#: Attributes that lead out of the values that an expression was given.
+REFUSED_ATTRIBUTES = frozenset(
+    [
+        *simpleeval.DISALLOW_METHODS,
+        *("ag_await", "ag_code", "co_code", "cr_await", "cr_code", "f_back", "f_builtins", "f_code", "f_globals"),
+        *("f_locals", "gi_code", "gi_yieldfrom", "tb_next"),
+    ]
+)
+_REFUSED_FUNCTIONS = (breakpoint, delattr, dir, input, vars)
+# What a notebook puts into the user's namespace by itself: a shell, among other things.
+_REFUSED_PACKAGES = frozenset({"IPython", "ipykernel"})
+_PADDING = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill"})
+
+
+class Missing(Exception):
+    """The event lacks what the expression reads; the text says what, and what is there."""
+
+
+class Names(Mapping[str, Any]):
+    """``event`` and the data and functions of the namespace, looked up when they are needed.
+
+    A re-run cell is seen at once, and no copy of a notebook's globals is made.
+    """
+
+    __slots__ = ("_event", "_namespace")
+
+    def __init__(self, event: Any, namespace: Mapping[str, Any]) -> None:
+        self._event = event
+        self._namespace = namespace
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "event":
+            return self._event
+        if name.startswith("_"):
+            raise KeyError(name)
+        if name in self._namespace:
+            value = self._namespace[name]
+            if isinstance(value, types.ModuleType):
+                raise simpleeval.FeatureNotAvailable(f"{name} is a module; call a function of your own instead")
+            if _package(value) in _REFUSED_PACKAGES:
+                raise simpleeval.FeatureNotAvailable(f"{name} belongs to the notebook, not to the graph")
+            return value
+        return _BUILTINS[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({"event", *self._namespace, *_BUILTINS})
+
+    def __len__(self) -> int:
+        return len({"event", *self._namespace, *_BUILTINS})
+
+
+class Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval ships no types
+    """Evaluates one expression at a time; ``names`` are set for each."""
+
+    def __init__(self) -> None:
+        # Not super().__init__(): it silences warnings for a moment, of all threads, and could leave them silenced.
+        self.operators = _OPERATORS
+        self.functions: dict[str, Any] = {}
+        self.names: Mapping[str, Any] = {}
+        self.allowed_attrs = None
+        self.ATTR_INDEX_FALLBACK = True
+        self.nodes = {node: getattr(self, method) for node, method in _METHODS.items()}
+
+    def _check_disallowed_items(self, item: Any) -> None:
+        # simpleeval looks through whole containers, at every node; what is in them is looked at when it is taken out
+        if isinstance(item, types.ModuleType):
+            raise simpleeval.FeatureNotAvailable("modules are not allowed")
+        if callable(item) and id(item) in _FORBIDDEN:
+            raise simpleeval.FeatureNotAvailable("this function is not allowed")
+
+    def _eval_call(self, node: Any) -> Any:
+        if isinstance(node.func, ast.Attribute):
+            function = self._eval(node.func)
+        else:
+            try:
+                function = self.names[node.func.id]
+            except KeyError:
+                raise simpleeval.FunctionNotDefined(node.func.id, self.expr) from None
+            self._check_disallowed_items(function)
+            if not callable(function):
+                raise simpleeval.FeatureNotAvailable(f"{node.func.id} is no function")
+        args = [self._eval(arg) for arg in node.args]
+        keywords = {keyword.arg: self._eval(keyword.value) for keyword in node.keywords if keyword.arg is not None}
+        if len(keywords) < len(node.keywords):
+            raise simpleeval.FeatureNotAvailable("unpacking (**) is not allowed")
+        _check_growth(function, args)
+        return function(*args, **keywords)
+
+    def _eval_subscript(self, node: Any) -> Any:
+        container = self._eval(node.value)
+        key = self._eval(node.slice)
+        try:
+            return container[key]
+        except (KeyError, IndexError) as exc:
+            raise Missing(_not_there(container, key)) from exc
+        except TypeError as exc:
+            raise Missing(f"looks up {key!r} in {_titled(container)}") from exc
+
+    def _eval_attribute(self, node: Any) -> Any:
+        try:
+            return super()._eval_attribute(node)
+        except simpleeval.AttributeDoesNotExist as exc:
+            raise Missing(f"found no {node.attr!r} in {_titled(self._eval(node.value))}") from exc
+
+    def _eval_formattedvalue(self, node: Any) -> str:
+        value = self._eval(node.value)
+        if node.conversion in _CONVERSIONS:
+            value = _CONVERSIONS[node.conversion](value)
+        form = "" if node.format_spec is None else self._eval(node.format_spec)
+        for width in _numbers_in(form):
+            _check_length(width)
+        # not str.format(), in which a form that came with the event could reach attributes
+        return format(value, form)
+
+
+def _check_growth(function: Any, args: Sequence[Any]) -> None:
+    """Refuse calls of methods of texts whose result would be far longer than what went in."""
+    text = getattr(function, "__self__", None)
+    if not isinstance(text, (str, bytes)) or not args:
+        return
+    name = function.__name__
+    if name in _PADDING and isinstance(args[0], int):
+        _check_length(args[0] * (text.count("\t") + 1 if name == "expandtabs" and isinstance(text, str) else 1))
+    elif name == "replace" and len(args) > 1 and isinstance(args[1], (str, bytes)):
+        _check_length(len(args[1]) * text.count(args[0]))
+    elif name == "join" and isinstance(args[0], (list, tuple)):
+        _check_length(len(text) * len(args[0]) + sum(len(part) for part in args[0] if isinstance(part, (str, bytes))))
+
+
+def _check_length(length: int) -> None:
+    if length > MOST_CHARACTERS:
+        raise simpleeval.IterableTooLong(f"the result would be longer than {MOST_CHARACTERS} characters or items")
+
+
+def _add(left: Any, right: Any) -> Any:
+    if isinstance(left, _SEQUENCES) and isinstance(right, _SEQUENCES):
+        _check_length(len(left) + len(right))
+    return left + right
+
+
+def _multiply(left: Any, right: Any) -> Any:
+    for items, count in ((left, right), (right, left)):
+        if isinstance(items, _SEQUENCES) and isinstance(count, int):
+            _check_length(len(items) * count)
+    _check_bits(_bits(left) + _bits(right))
+    return left * right
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    if isinstance(exponent, int) and exponent > 1:
+        _check_bits(_bits(base) * exponent)
+    return base**exponent
+
+
+def _modulo(left: Any, right: Any) -> Any:
+    if isinstance(left, (str, bytes)):
+        form = left if isinstance(left, str) else left.decode("latin-1")
+        if "*" in form:
+            raise simpleeval.FeatureNotAvailable("a width from outside (%*) is not allowed")
+        for width in _numbers_in(form):
+            _check_length(width)
+    return left % right
+
+
+def _bits(value: Any) -> int:
+    return value.bit_length() if isinstance(value, int) and abs(value) > 1 else 0
+
+
+def _check_bits(bits: int) -> None:
+    if bits > _MOST_BITS:
+        raise simpleeval.NumberTooHigh("the number would have too many digits")
+
+
+def _numbers_in(form: str) -> Iterator[int]:
+    digits = ""
+    for character in f"{form} ":
+        if character.isdecimal():
+            digits += character
+        elif digits:
+            yield int(digits) if len(digits) < 10 else MOST_CHARACTERS + 1
+            digits = ""
+
+
+def _not_there(container: Any, key: Any) -> str:
+    if isinstance(container, Mapping):
+        near = nearest(key, container) if isinstance(key, str) else ""
+        return f"found no {key!r}; there is {choices(container)}{near}"
+    length = f" of {len(container)}" if hasattr(container, "__len__") else ""
+    return f"found no {key!r} in {_titled(container)}{length}"
+
+
+def _titled(value: Any) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"
+
+
+def _package(value: Any) -> str:
+    module = getattr(value, "__module__", None)
+    return module.partition(".")[0] if isinstance(module, str) else ""
+
+
+_SEQUENCES = (str, bytes, list, tuple)
+_CONVERSIONS: Mapping[int, Callable[[Any], str]] = {ord("s"): str, ord("r"): repr, ord("a"): ascii}
+# by identity: not every callable can be hashed, and these live for ever
+_FORBIDDEN = frozenset(map(id, (*simpleeval.DISALLOW_FUNCTIONS, *_REFUSED_FUNCTIONS)))
+_METHODS = {node: method.__name__ for node, method in simpleeval.EvalWithCompoundTypes().nodes.items()}
+#: Expressions that have a meaning.
+KNOWN = frozenset(_METHODS) - {ast.Name, ast.Attribute, ast.Call}
+_OPERATORS = {
+    **simpleeval.DEFAULT_OPERATORS,
+    ast.Add: _add,
+    ast.Mult: _multiply,
+    ast.Pow: _power,
+    ast.Mod: _modulo,
+    ast.MatMult: operator.matmul,
+}
