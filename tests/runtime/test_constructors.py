@@ -37,21 +37,29 @@ def step(record: Any = None) -> BoundStep:
     return BoundStep("flow/a", "a", record or Task(name="a"), "the context", "")
 
 
+MISSING = "the class 'Own' needs the argument 'size'"
+UNKNOWN = "the class {!r} takes no argument {!r}{}; it takes {}"
+
+
 @pytest.mark.parametrize(
     ("cls", "args", "extra", "problems"),
     [
         (Own, {"size": 1}, {}, []),
-        (Own, {}, {}, ["the class 'Own' needs the argument 'size'"]),
-        (Own, {"size": 1, "modus": 2}, {}, ["the class 'Own' takes no argument 'modus', did you mean 'mode'?; it takes 'mode', 'size'"]),
+        (Own, {}, {}, [MISSING]),
+        (
+            Own,
+            {"size": 1, "modus": 2},
+            {},
+            [UNKNOWN.format("Own", "modus", ", did you mean 'mode'?", "'mode', 'size'")],
+        ),
         (Own, {}, {"size": 1}, []),
-        (Takes, {"size": 1, "naem": 1}, {}, ["the class 'Takes' takes no argument 'naem'; it takes 'input_path', "
-                                             "'size'"]),
+        (Takes, {"size": 1, "naem": 1}, {}, [UNKNOWN.format("Takes", "naem", "", "'input_path', 'size'")]),
         (HandsOn, {"anything": 1}, {}, []),
         (Nothing, {}, {}, []),
-        (Nothing, {"x": 1}, {}, ["the class 'Nothing' takes no argument 'x'; it takes none"]),
-        (ByPosition, {"size": 1}, {}, ["the class 'ByPosition' takes no argument 'size'; it takes none"]),
+        (Nothing, {"x": 1}, {}, [UNKNOWN.format("Nothing", "x", "", "none")]),
+        (ByPosition, {"size": 1}, {}, [UNKNOWN.format("ByPosition", "size", "", "none")]),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_arguments(cls: type, args: Any, extra: Any, problems: list[str]) -> None:
     assert Constructors().problems(cls, args, extra) == problems
 

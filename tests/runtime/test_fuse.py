@@ -63,7 +63,7 @@ def test_the_failing_step_is_named_wherever_it_stands(new_graph: Any, ask: Any, 
     graph = step = new_graph()
     for number, kind in enumerate([*KINDS[:at], {"handler": fail}, *KINDS[at:]]):
         step = step.to(name=f"s{number}", **kind)
-    with pytest.raises(StepError, match=f"^step 's{at}' failed: ValueError: no {at}$"):
+    with pytest.raises(StepError, match=rf"^step 's{at}' failed: ValueError: no {at}$"):
         ask(mock(graph), 0)
 
 
@@ -71,7 +71,7 @@ def test_the_failing_step_is_named_wherever_it_stands(new_graph: Any, ask: Any, 
 def test_what_python_itself_raises_in_a_step_is_the_steps(new_graph: Any, ask: Any, kind: dict[str, Any]) -> None:
     graph = new_graph()
     graph.to(name="text", handler="(str(event))").to(name="bad", **kind).to(name="last", handler=inc)
-    with pytest.raises(StepError, match="^step 'bad' failed: TypeError"):
+    with pytest.raises(StepError, match=r"^step 'bad' failed: TypeError"):
         ask(mock(graph), 0)
 
 
@@ -92,7 +92,7 @@ def test_a_run_that_calls_its_own_server_names_the_right_step(new_graph: Any, as
     graph = new_graph()
     graph.to(name="first", handler="(event)").to(again).to(name="last", handler=inc)
     server = mock(graph)
-    with pytest.raises(StepError, match="^step 'again' failed: ValueError: no 0$"):
+    with pytest.raises(StepError, match=r"^step 'again' failed: ValueError: no 0$"):
         ask(server, 2)
 
 

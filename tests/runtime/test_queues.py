@@ -88,7 +88,7 @@ def test_branches_may_end_in_a_queue_beside_a_responder(new_graph: Any, ask: Any
 def test_a_body_that_cannot_be_stored_is_an_error_of_the_queue(new_graph: Any, ask: Any) -> None:
     graph = new_graph()
     graph.to(name="odd", handler=lambda body: object).to(QueueStep("q"))
-    with pytest.raises(StepError, match="step 'q' failed: StreamError: .*cannot be written as JSON"):
+    with pytest.raises(StepError, match=r"step 'q' failed: StreamError: .*cannot be written as JSON"):
         ask(mock(graph), 1)
 
 
