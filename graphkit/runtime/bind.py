@@ -13,7 +13,7 @@ from graphkit.plan.topology import EdgeKind, Node
 from graphkit.runtime.attach import attach_function, attach_object
 from graphkit.runtime.bound import BoundStep
 from graphkit.runtime.constructors import Constructors
-from graphkit.runtime.lookup import ABSENT, Compiled, Lookup, is_same
+from graphkit.runtime.lookup import ABSENT, Compiled, Lookup, private, same_value
 from graphkit.runtime.queues import attach_queue
 from graphkit.spec.steps import Flow, Kind, Queue, Router, Task
 
@@ -37,9 +37,9 @@ class Target:
         """Whether both are made of the very same objects."""
         if self.kind != other.kind or self.args.keys() != other.args.keys():
             return False
-        if not _same_value(self.value, other.value):
+        if not same_value(self.value, other.value):
             return False
-        return all(_same_value(value, other.args[key]) for key, value in self.args.items())
+        return all(same_value(value, other.args[key]) for key, value in self.args.items())
 
 
 class Binder:
@@ -160,6 +160,8 @@ class Binder:
                 args[key] = ABSENT
             else:
                 args[key] = value
+            if type(value) in (dict, list):
+                lookup.watch.add_container(value)
         return args
 
     def _class_target(self, path: str, record: Task, cls: type, args: dict[str, Any], lookup: Lookup) -> Target:
@@ -210,14 +212,14 @@ class Binder:
             step.call = _identity
         elif target.kind == "class":
             extra = self._constructors.offered(step, target.value, routes)
-            args = {key: private(value) for key, value in target.args.items()}
+            args = {key: _made_of(value) for key, value in target.args.items()}
             instance = target.value(**{**args, **extra})
             attach_object(step, target.value, instance, extra)
             post_init = getattr(instance, "post_init", None)
             if callable(post_init) and self.mode != "skip":
                 post_init(self.mode)
         else:
-            attach_function(step, private(target.value))
+            attach_function(step, _made_of(target.value))
 
     def _forget(self, keep: Mapping[str, BoundStep]) -> None:
         for path, step in list(self._made.items()):
@@ -237,13 +239,9 @@ def _lost_object(value: Any) -> Any:
     return None
 
 
-def private(value: Any) -> Any:
-    """Return a copy of plain containers, so that a constructor cannot change the graph; other objects as they are."""
-    if type(value) is dict:
-        return {key: private(item) for key, item in value.items()}
-    if type(value) is list:
-        return [private(item) for item in value]
-    return value.call if type(value) is Compiled else value
+def _made_of(value: Any) -> Any:
+    """Return what a constructor gets of an argument: copies of containers, so that it cannot change the graph."""
+    return value.call if type(value) is Compiled else private(value)
 
 
 def parameters_may_add(cls: type) -> bool:
@@ -300,21 +298,6 @@ def _still_good(old: BoundStep, node: Node, target: Target, routes: Mapping[str,
         same_routes = same_routes and list(record.routes) == list(before.routes)
     same: bool = old_target.same(target)
     return same_routes and same
-
-
-def _same_value(mine: Any, its: Any) -> bool:
-    if is_same(mine, its):
-        return True
-    if type(mine) is Compiled:
-        return type(its) is Compiled and mine.same(its)
-    plain = (bool, int, float, str, type(None), list, tuple, dict)
-    if type(mine) is not type(its) or not isinstance(mine, plain):
-        return False
-    if isinstance(mine, dict):
-        return mine.keys() == its.keys() and all(_same_value(value, its[key]) for key, value in mine.items())
-    if isinstance(mine, (list, tuple)):
-        return len(mine) == len(its) and all(map(_same_value, mine, its))
-    return bool(mine == its)
 
 
 def _construction_problem(path: str, exc: Exception) -> str:

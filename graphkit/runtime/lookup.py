@@ -30,13 +30,14 @@ class Compiled:
 
 
 class Watch:
-    """Names that were looked up, with what they meant then."""
+    """Names that were looked up, with what they meant then, and containers that a user may change in place."""
 
-    __slots__ = ("_dotted", "_names")
+    __slots__ = ("_containers", "_dotted", "_names")
 
     def __init__(self) -> None:
         self._names: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
         self._dotted: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
+        self._containers: list[tuple[Any, Any]] = []
 
     def add(self, namespace: Mapping[str, Any], name: str) -> None:
         """Note what a name means now."""
@@ -48,8 +49,12 @@ class Watch:
         """Note what a dotted path means now: a module may be loaded again."""
         self._dotted[id(namespace), path] = (namespace, path, value)
 
+    def add_container(self, value: Any) -> None:
+        """Note what a list or dict among the class arguments holds now."""
+        self._containers.append((value, private(value)))
+
     def changed(self) -> bool:
-        """Return whether a name means something else by now."""
+        """Return whether a name means something else by now, or a container holds something else."""
         # not a generator: this runs at every test, and a plain loop is half the price
         for namespace, name, value in self._names.values():
             if namespace.get(name, ABSENT) is not value:
@@ -60,7 +65,37 @@ class Watch:
                     return True
             except Unresolved:
                 return True
+        return not all(same_value(value, copy) for value, copy in self._containers)
+
+
+def private(value: Any) -> Any:
+    """Return a copy of plain containers; other objects as they are.
+
+    >>> given = {"rows": [1]}
+    >>> private(given) == given, private(given)["rows"] is given["rows"]
+    (True, False)
+    """
+    if type(value) is dict:
+        return {key: private(item) for key, item in value.items()}
+    if type(value) is list:
+        return [private(item) for item in value]
+    return value
+
+
+def same_value(mine: Any, its: Any) -> bool:
+    """Return whether two class arguments are the same: plain values by what they hold, others as objects."""
+    if is_same(mine, its):
+        return True
+    if type(mine) is Compiled:
+        return type(its) is Compiled and mine.same(its)
+    plain = (bool, int, float, str, type(None), list, tuple, dict)
+    if type(mine) is not type(its) or not isinstance(mine, plain):
         return False
+    if isinstance(mine, dict):
+        return mine.keys() == its.keys() and all(same_value(value, its[key]) for key, value in mine.items())
+    if isinstance(mine, (list, tuple)):
+        return len(mine) == len(its) and all(map(same_value, mine, its))
+    return bool(mine == its)
 
 
 def is_same(mine: Any, its: Any) -> bool:

@@ -330,6 +330,27 @@ def test_what_is_not_concerned_by_a_change_of_the_graph_is_kept(new_graph: Any, 
     assert cells["closed"] == [12, 51]
 
 
+def test_arguments_that_are_changed_in_place_count_from_the_next_test(new_graph: Any) -> None:
+    class Weighs:
+        def __init__(self, weights: dict[str, Any]) -> None:
+            self.weights = weights
+
+        def do(self, body: Any) -> Any:
+            return self.weights
+
+    graph = new_graph()
+    step = graph.to(Weighs, weights={"a": [1, 2]}).to(name="same", handler="(event)").parent["Weighs"]
+    server = graph.to_mock_server()
+    assert server.test() == {"a": [1, 2]}
+    made = step.async_object
+    step.class_args["weights"]["a"].append(3)
+    assert server.test() == {"a": [1, 2, 3]}
+    assert step.async_object is not made
+    made = step.async_object
+    assert server.test() == {"a": [1, 2, 3]}
+    assert step.async_object is made
+
+
 def test_objects_with_functions_by_expression_are_kept_too(new_graph: Any, cells: Cells) -> None:
     cells.run(
         "class Uses:\n"

@@ -106,7 +106,7 @@ def test_a_route_that_fails_is_named(ask: Any, cls: type[Exception], status: int
     async def fail_later(x: Any) -> Any:
         raise cls("no")
 
-    with pytest.raises(StepError, match="step 'm'.* no$") as caught:
+    with pytest.raises(StepError, match=r"step 'm'.* no$") as caught:
         ask(serve(handler=fail_later if awaits else fail), {}, path="/m/infer")
     assert caught.value.status == status
 

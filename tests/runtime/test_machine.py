@@ -152,6 +152,22 @@ def test_it_is_the_first_declared_also_where_it_is_the_slowest(new_graph: Any, a
     assert ask(mock(graph), 0) == "slow"
 
 
+def test_it_is_the_first_declared_also_beside_steps_that_emit_several(new_graph: Any, ask: Any) -> None:
+    async def slow(x: Any) -> Any:
+        await asyncio.sleep(0.02)
+        return x
+
+    async def quick(x: Any) -> Any:
+        await asyncio.sleep(0)
+        return x
+
+    graph = new_graph()
+    graph.to(slow).to("FlatMap", "many", _fn="(['first', 'second'])")
+    graph.to(quick)
+    graph.add_step(name="end", handler="(event)", after=["many", "quick"])
+    assert ask(mock(graph), "other") == "first"
+
+
 def test_a_merge_joins_in_declared_order_whichever_branch_comes_first(new_graph: Any, ask: Any) -> None:
     class Listed(Merge):
         def merge(self, events: list[Any]) -> Any:
@@ -610,6 +626,25 @@ def test_select_outlets_chooses_the_followers(new_graph: Any, ask: Any, cls: Any
     step.to(name="right", handler=lambda body: got.append(("right", body)))
     ask(mock(graph), 1)
     assert got == [(name, 2) for name in seen]
+
+
+class EndsOrChooses(Chooses):
+    def do_event(self, event: Event) -> Any:
+        return end(event) if event.body else Response(body="busy", status_code=201)
+
+
+@pytest.mark.parametrize(("body", "answer"), [(1, "ended"), (0, BUSY)])
+def test_a_step_that_chooses_may_end_the_flow(new_graph: Any, ask: Any, body: Any, answer: Any) -> None:
+    graph = new_graph()
+    graph.to(EndsOrChooses, names=None).to(fail)
+    assert ask(mock(graph), body) == answer
+
+
+def test_a_step_that_chooses_has_no_place_for_its_result(new_graph: Any, ask: Any) -> None:
+    graph = new_graph()
+    graph.to(Chooses, names=None, result_path="x").to(fail)
+    with pytest.raises(StepError, match="step 'Chooses': result_path cannot be used with select_outlets"):
+        ask(mock(graph), 1)
 
 
 def test_select_outlets_gets_the_event_with_full_event(new_graph: Any, ask: Any) -> None:
