@@ -67,8 +67,8 @@ def shake(name: str, body: Any) -> Any:
     return touch(name, body)
 
 
-def size(body: Any) -> Any:
-    return {**touch("-", body), "size": len(str(body["path"]))} if isinstance(body, dict) and "path" in body else body
+def size(body: Any) -> int:
+    return len(str(body))
 
 
 # ---- the interpreter ----------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ class Naive:
             return [touch(step.name, copy.deepcopy(body)), touch(step.name + "'", copy.deepcopy(body))]
         if step.kind.startswith("shaky"):
             return [shake(step.name, body)]
-        return [size(body)] if step.kind == "path" else [touch(step.name, body)]
+        return [{**(body or {}), "size": size(body)} if step.kind == "path" else touch(step.name, body)]
 
 
 def ends_of(flow: Flow) -> tuple[list[str], str | None]:
@@ -211,14 +211,10 @@ def function_of(step: Drawn, calls: list[Any]) -> dict[str, Any]:
         event.body = await awaited(event.body)
         return event
 
-    def of_whole(body: Any) -> Any:
-        calls.append((name, str(body)))
-        return size(body)
-
     if kind in ("event", "event_async"):
         return {"handler": of_event if kind == "event" else of_event_later, "full_event": True}
     if kind == "path":
-        return {"handler": of_whole}
+        return {"handler": logged(name, calls, size), "result_path": "size"}
     if kind == "promise":
         return {"handler": lambda body: awaited(body)}
     return {"handler": awaited if kind.endswith("async") else plain}
