@@ -23,6 +23,8 @@ from collections.abc import Iterable, Sequence
 
 # Of more names than these, only the neighbours in the alphabet are compared, which is quick.
 _MOST_COMPARED = 1000
+# Of more problems than these, the message tells how many there are.
+_MOST_LISTED = 100
 
 
 class GraphkitError(Exception):
@@ -130,6 +132,11 @@ class MissingExtra(GraphkitError, ImportError):
 
     def __init__(self, feature: str, package: str, extra: str) -> None:
         super().__init__(f"{feature} needs {package}, which is not installed: pip install 'graphkit-serving[{extra}]'")
+        self._missing = feature, package, extra
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str, str]]:
+        # an error of a worker process is sent back, made anew from its arguments
+        return type(self), self._missing
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
@@ -165,6 +172,9 @@ def choices(allowed: Iterable[str], most: int = 12) -> str:
 
 
 def _listed(problems: Sequence[str]) -> str:
-    if len(problems) == 1:
-        return problems[0]
-    return f"{len(problems)} problems:\n" + "\n".join(f"  - {problem}" for problem in problems)
+    if len(problems) < 2:
+        return "".join(problems)
+    shown = [*problems[:_MOST_LISTED]]
+    if len(problems) > _MOST_LISTED:
+        shown.append(f"and {len(problems) - _MOST_LISTED} more")
+    return f"{len(problems)} problems:\n" + "\n".join(f"  - {problem}" for problem in shown)

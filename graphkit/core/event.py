@@ -53,6 +53,7 @@ class Event:
         "__dict__",
         "_id",
         "_order",
+        "_origin",
         "_time",
         "_trace",
         "body",
@@ -93,6 +94,8 @@ class Event:
         self.terminated = False
         self._id = event_id
         self._time = time
+        # The event that this one was forked from, whose id and time are its own, whoever of them is asked first.
+        self._origin: Event | None = None
         # Where the event stands among the branches of its request; the core keeps it.
         self._order: tuple[int, ...] = ()
         # What records the run that the event is in, if it is recorded.
@@ -102,7 +105,7 @@ class Event:
     def id(self) -> str:
         """Identity of the event; generated when first read."""
         if self._id is None:
-            self._id = seam.new_id()
+            self._id = seam.new_id() if self._origin is None else self._origin.id
         return self._id
 
     @id.setter
@@ -113,7 +116,7 @@ class Event:
     def time(self) -> dt.datetime | str:
         """When the event happened."""
         if self._time is None:
-            self._time = dt.datetime.now(dt.timezone.utc)
+            self._time = dt.datetime.now(dt.timezone.utc) if self._origin is None else self._origin.time
         return self._time
 
     @time.setter
@@ -121,11 +124,11 @@ class Event:
         self._time = value
 
     def fork(self, body: Any) -> Event:
-        """Return a copy with another body: the same identity and metadata, fields of its own."""
+        """Return a copy with another body: the same identity and metadata, fields and headers of its own."""
         new = object.__new__(type(self))
         new.body = body
         new.content_type = self.content_type
-        new.headers = self.headers
+        new.headers = {**self.headers} if self.headers else {}
         new.method = self.method
         new.path = self.path
         new.trigger = self.trigger
@@ -136,6 +139,7 @@ class Event:
         new.terminated = False
         new._id = self._id
         new._time = self._time
+        new._origin = self if self._origin is None else self._origin
         new._order = self._order
         new._trace = self._trace
         extra = self.__dict__
@@ -144,8 +148,10 @@ class Event:
         return new
 
     def __repr__(self) -> str:
+        # an id that nobody asked for yet is not generated for being shown
+        identity = f"id={self._id!r}, " if self._id is not None else ""
         error = f", error={self.error!r}" if self.error else ""
-        return f"Event(id={self.id!r}, body={self.body!r}, method={self.method!r}, path={self.path!r}{error})"
+        return f"Event({identity}body={self.body!r}, method={self.method!r}, path={self.path!r}{error})"
 
 
 MockEvent = Event
@@ -168,9 +174,13 @@ def as_event(event: Any) -> Event:
         getattr(event, "id", None) or None,
         getattr(event, "trigger", None),
         getattr(event, "offset", None),
-        getattr(event, "time", None) or getattr(event, "timestamp", None),
+        # Nuclio writes 0 where it knows no time
+        getattr(event, "time", None) or getattr(event, "timestamp", None) or None,
     )
     new.key = getattr(event, "key", "") or ""
+    for name, value in getattr(event, "__dict__", {}).items():
+        if not name.startswith("_") and not hasattr(Event, name):
+            setattr(new, name, value)  # such as the fields and the topic of a Nuclio event
     return new
 
 
