@@ -76,8 +76,14 @@ async def _answers(program: Program, body: Any, event: Event, run: Run) -> Answe
     starts = program.starts
     if len(starts) == 1:
         await walk(program, [(starts[0], body, event)], run, answers)
-    else:
+        return answers
+    try:
         tokens = fan_out(program, starts, body, event, "")
+    except StepError as exc:
+        first = starts[0]
+        token = _recover(program, first, first.steps[0], exc, (first, body, event), run, False)
+        await walk(program, [token], run, answers, token[0] is program.catch)
+    else:
         await spread(program, tokens, program.parts, run, answers)
     return answers
 

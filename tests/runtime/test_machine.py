@@ -413,13 +413,19 @@ def test_a_body_that_cannot_be_copied_is_an_error_that_names_the_step(new_graph:
     assert caught.value.message == f"step 'made': {UNCOPYABLE}"
 
 
-def test_a_request_that_cannot_be_copied_names_the_step_that_starts(new_graph: Any) -> None:
+def test_a_request_that_cannot_be_copied_names_the_step_that_starts(
+    new_graph: Any, request: pytest.FixtureRequest
+) -> None:
     graph = new_graph()
     graph.to(name="a", handler=str)
     graph.to(name="b", handler=str)
-    server = mock(graph)
+    server = mock(graph, error_stream=f"memory://{request.node.name}")
     for answer in (server.run(Event(Stuck())), server.test(body=Stuck(), silent=True)):
         assert (answer.status_code, answer.body) == (500, f"step 'a': {UNCOPYABLE}")
+    assert [record["source"] for record in server._error_stream_object.read()] == ["a", "a"]
+    graph.error_handler(name="catch", handler=lambda event: event.error, full_event=True)
+    for told in (server.run(Event(Stuck()), get_body=True), server.test(body=Stuck())):
+        assert told == {"a": UNCOPYABLE}
 
 
 def test_an_error_handler_takes_what_cannot_be_copied(new_graph: Any, ask: Any) -> None:
