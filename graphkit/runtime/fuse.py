@@ -184,13 +184,17 @@ class _Source:
         if self.traced:
             self.names[f"s{n}"] = step
             self.write(n, f"e = tr.enter(s{n}, {given}, e)")
+        answers = step.kind in _ANSWERING_KINDS
         if step.is_async and self.is_async:
+            if step.put is None and not answers and not self.traced:
+                self.write(n, f"{b} = await c{n}({given})")
+                return
             self.write(n, f"r = await c{n}({given})")
         else:
             self.write(n, f"r = c{n}({given})", self._awaiting)
         if self.traced:
             self.write(n, "tr.leave(e, r)")
-        if step.kind in _ANSWERING_KINDS:
+        if answers:
             self.write(n, "if type(r) not in PLAIN: end_with_response(r)")
         if step.put is not None and not step.emits:
             self.names[f"p{n}"] = step.put
