@@ -101,7 +101,11 @@ class GraphServer(ServerForms):
         StepError
             For an answer of status 300 and more; it has the ``status``, names the ``step``, and chains the step's
             own exception.
+        TypeError
+            If ``path`` is no text: the body is the second argument.
         """
+        if not isinstance(path, str):
+            raise TypeError(f"path is a text such as '/', found {type(path).__name__}; a body is given as test(body=...)")
         event = Event(
             body,
             content_type,
