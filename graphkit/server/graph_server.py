@@ -105,7 +105,9 @@ class GraphServer(ServerForms):
             If ``path`` is no text: the body is the second argument.
         """
         if not isinstance(path, str):
-            raise TypeError(f"path is a text such as '/', found {type(path).__name__}; a body is given as test(body=...)")
+            raise TypeError(
+                f"path is a text such as '/', found {type(path).__name__}; a body is given as test(body=...)"
+            )
         event = Event(
             body,
             content_type,
