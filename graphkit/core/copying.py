@@ -43,6 +43,7 @@ SHARED_TYPES: frozenset[type] = frozenset(
 _SHARED_PACKAGES = frozenset({"numpy", "pandas", "polars", "pyarrow", "scipy", "torch", "jax", "jaxlib", "tensorflow"})
 
 
+_TOO_DEEP = "the body cannot be copied for a branch: it is nested too deeply"
 _SCALARS: frozenset[type] = frozenset({type(None), bool, int, float, str})
 _TEXT: frozenset[type] = frozenset({str})
 
@@ -61,7 +62,7 @@ def branch_copy(body: Any) -> Any:
     try:
         return _copy(body, {})
     except RecursionError:
-        raise TypeError("the body cannot be copied for a branch: it is nested too deeply") from None
+        raise TypeError(_TOO_DEEP) from None
 
 
 def branch_copies(body: Any, count: int) -> list[Any]:
@@ -87,7 +88,10 @@ def copies(body: Any, count: int) -> list[Any]:
         return [body] * count
     if count > 1 and _is_json(body):
         # msgspec copies plain containers many times faster than any code in Python could
-        return [to_builtins(body) for _ in range(count)]
+        try:
+            return [to_builtins(body) for _ in range(count)]
+        except RecursionError:
+            raise TypeError(_TOO_DEEP) from None
     return [branch_copy(body) for _ in range(count)]
 
 

@@ -36,7 +36,8 @@ class Held:
         if namespace.get(name) is value:
             self.home, self.text = namespace, name
         elif module is not None and module.get(name) is value:
-            self.home, self.text = module, f"{value.__module__}.{name}"
+            # "__main__" is the notebook here, and another program when the graph runs elsewhere
+            self.home, self.text = module, name if value.__module__ == "__main__" else f"{value.__module__}.{name}"
         elif own is not None and own.get(name) is value:
             self.home, self.text = own, name
         else:

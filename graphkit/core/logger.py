@@ -29,7 +29,10 @@ class Logger:
     ) -> None:
         import logging
 
+        from graphkit.core.log_handler import show
+
         self._logger = logging.getLogger(name)
+        show(self._logger)
         self._redact = redact
         if level is not None:
             self._logger.setLevel(level.upper())
@@ -39,7 +42,8 @@ class Logger:
             return
         exc_info = values.pop("exc_info", None)
         if self._redact is None and not values:
-            self._logger.log(level, str(message) if args else "%s", *(args or (message,)), exc_info=exc_info)
+            text = str(message) if args else "%s"
+            self._logger.log(level, text, *(args or (message,)), exc_info=exc_info, stacklevel=3)
             return
         text = _formatted(str(message), args)
         if values:
@@ -48,7 +52,8 @@ class Logger:
             text = self._redact(text)
             if exc_info:
                 text, exc_info = self._with_trace(text, exc_info)
-        self._logger.log(level, "%s", text, exc_info=exc_info)
+        # the place that is logged is the one that called info(), two frames up
+        self._logger.log(level, "%s", text, exc_info=exc_info, stacklevel=3)
 
     def _with_trace(self, text: str, exc_info: Any) -> tuple[str, Any]:
         """Return the text with the traceback in it, if that must be redacted; else leave it to the log's handlers."""
@@ -61,23 +66,23 @@ class Logger:
         redacted = self._redact(trace)
         return (text, exc_info) if redacted == trace else (f"{text}\n{redacted}", None)
 
-    def debug(self, message: object, *args: Any, **values: Any) -> None:
+    def debug(self, message: object, /, *args: Any, **values: Any) -> None:
         """Log at level DEBUG."""
         self._log(_DEBUG, message, args, values)
 
-    def info(self, message: object, *args: Any, **values: Any) -> None:
+    def info(self, message: object, /, *args: Any, **values: Any) -> None:
         """Log at level INFO."""
         self._log(_INFO, message, args, values)
 
-    def warning(self, message: object, *args: Any, **values: Any) -> None:
+    def warning(self, message: object, /, *args: Any, **values: Any) -> None:
         """Log at level WARNING."""
         self._log(_WARNING, message, args, values)
 
-    def error(self, message: object, *args: Any, **values: Any) -> None:
+    def error(self, message: object, /, *args: Any, **values: Any) -> None:
         """Log at level ERROR."""
         self._log(_ERROR, message, args, values)
 
-    def exception(self, message: object, *args: Any, **values: Any) -> None:
+    def exception(self, message: object, /, *args: Any, **values: Any) -> None:
         """Log at level ERROR with the current traceback."""
         self._log(_ERROR, message, args, {"exc_info": True, **values})
 

@@ -16,10 +16,13 @@ its own path: what the path does not touch is shared, and the caller's body is n
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from graphkit.core.errors import BadRequest, GraphError, choices, nearest
+
+_INDEX = re.compile("-?[0-9]{1,18}")
 
 
 def split(path: str) -> tuple[str, ...]:
@@ -98,17 +101,15 @@ def _set(body: Any, parts: tuple[str, ...], value: Any, path: str) -> Any:
         return new_list
     if not isinstance(body, Mapping):
         raise BadRequest(f"a result cannot be put at {path!r}: {key!r} would stand in {_named(body)}, not in a dict")
-    new = copy.copy(body)
-    new[key] = _set(body.get(key), rest, value, path) if rest else value  # type: ignore[index]  # a mutable mapping
+    new: Any = copy.copy(body) if isinstance(body, MutableMapping) else dict(body)
+    new[key] = _set(body.get(key), rest, value, path) if rest else value
     return new
 
 
 def _index(items: Any, part: str, path: str) -> int:
-    try:
-        index = int(part)
-        items[index]
-    except (ValueError, IndexError):
-        raise BadRequest(f"the body has no {path!r}: {part!r} is no index of a list of {len(items)}") from None
+    index = int(part) if _INDEX.fullmatch(part) else len(items)
+    if not -len(items) <= index < len(items):
+        raise BadRequest(f"the body has no {path!r}: {part!r} is no index of a list of {len(items)}")
     return index
 
 
