@@ -14,6 +14,7 @@ from graphkit.core.errors import GraphError, choices, nearest
 from graphkit.core.held import Held
 from graphkit.core.namespace import caller_namespace
 from graphkit.core.protocols import seam
+from graphkit.core.watch import Watch
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -45,6 +46,7 @@ class BaseStep(FormsMixin):
     _held: Mapping[str, Held]  # the objects that were given, by field
     _revision: int  # of the whole graph, counted on its root
     _bound: Any  # what the most recently bound server made of the graph
+    _watch: Watch | None = None  # made when somebody first wants to listen; neither part of the spec nor copied
     __hash__ = None  # type: ignore[assignment]  # steps compare by their spec, which can change
 
     def __init__(self, name: str | None = None, after: Any = None, shape: str | None = None) -> None:
@@ -79,11 +81,16 @@ class BaseStep(FormsMixin):
             self._touch()
 
     def _touch(self) -> None:
-        """Note on the whole graph that something changed."""
+        """Note on the whole graph that something changed, and tell who listens, on the way up."""
         step: Any = self
+        watches = [step._watch] if step._watch is not None else []
         while step._parent is not None:
             step = step._parent
+            if step._watch is not None:
+                watches.append(step._watch)
         step.__dict__["_revision"] += 1
+        for watch in watches:  # the count comes first: a listener may look at it
+            watch.tell("changed")
 
     def _hold(self, field: str, value: Any) -> Any:
         """Return what the spec says of a value; an object is held beside it."""
@@ -169,6 +176,12 @@ class BaseStep(FormsMixin):
                 )
             step = step[name]
         return step
+
+    @property
+    def watch(self) -> Watch:
+        """Listeners of changes of this step and of what is below it; of a graph's root, also of recorded runs."""
+        made: Watch = self.__dict__.setdefault("_watch", Watch())
+        return made
 
     @property
     def _root(self) -> Any:

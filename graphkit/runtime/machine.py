@@ -23,7 +23,6 @@ MOST_EVENTS = 10_000
 #: Before all ranks of the plan: a step ended the whole request with an answer of its own.
 RANK_ENDED = -1
 Token = tuple[Segment, Any, Event]
-_MISSING = object()
 
 
 class Run:
@@ -285,8 +284,11 @@ def _failed(segment: Segment, exc: Exception, body: Any, event: Event, run: Run)
     if frame is None:
         return step, body, event
     seen = frame.f_locals
-    entry = seen.get("e", _MISSING)
-    if entry is not _MISSING and entry is not None and run.trace is not None:
+    if run.trace is not None:
+        entry = seen.get("e")
+        if entry is None or entry.step is not step:
+            # its input path found nothing: the entry at hand is that of the step before, which did not fail
+            entry = run.trace.enter(step, seen.get("b", body))
         run.trace.fail(entry, exc)
     return step, seen.get("b", body), seen.get("ev", event)
 

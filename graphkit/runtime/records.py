@@ -131,6 +131,12 @@ class Entry(msgspec.Struct):
     result: Any = None
 
 
+def step_record(entry: Entry) -> StepRecord:
+    """Return what is known of a step by now."""
+    step = entry.step
+    return StepRecord(step.path or step.name, step.kind, entry.input, entry.output, entry.duration_us, entry.error)
+
+
 class Recorder:
     """Collects what the steps of one run do. Threads may share it."""
 
@@ -144,6 +150,12 @@ class Recorder:
         self._started = dt.datetime.now(dt.timezone.utc)
         self._began = perf_counter_ns()
         self.dropped = 0
+
+    def begin(self) -> None:
+        """Note that the event is known by now, and that its first step is next."""
+
+    def end(self, record: RunRecord) -> None:
+        """Note that the run is over and its record kept."""
 
     def enter(self, step: Any, given: Any, before: Entry | None = None) -> Entry:
         """Note that a step gets a value; ``before`` is the step that has just returned it, if one has."""
@@ -187,10 +199,7 @@ class Recorder:
         """Return the record, and about how many bytes it holds."""
         duration_us = (perf_counter_ns() - self._began) / 1000
         snapshot = answer if type(answer) in SCALARS else self._snapshots.take(answer)
-        steps = tuple(
-            StepRecord(e.step.path or e.step.name, e.step.kind, e.input, e.output, e.duration_us, e.error)
-            for e in self._entries
-        )
+        steps = tuple(map(step_record, self._entries))
         event = self.event
         record = RunRecord(
             event.id,

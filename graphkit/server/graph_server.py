@@ -11,8 +11,9 @@ from graphkit.core.errors import GraphkitError, StepError
 from graphkit.core.event import Event, Response
 from graphkit.core.namespace import caller_namespace
 from graphkit.runtime.bound import is_response
-from graphkit.runtime.records import Recorder, RunRecord
+from graphkit.runtime.records import RunRecord
 from graphkit.runtime.resolve import as_namespace
+from graphkit.runtime.told import recorder_of
 from graphkit.server import dataplane
 from graphkit.server.forms import ServerForms
 
@@ -119,13 +120,14 @@ class GraphServer(ServerForms):
             offset,
             time,
         )
-        recorder = Recorder(event, self._secrets)
+        recorder = recorder_of(event, self._secrets, self)
         error: StepError | None = None
         result: Any = None
         try:
             bound = self._ready(check_names=True)
             event = recorder.event = dataplane.prepared(event)
             _ = event.id  # the record and the steps know it by the same one
+            recorder.begin()
             event._trace = recorder
             result = bound.answer(event, recorder)
             answer = result if get_body else dataplane.encode(result, self._response_class(None))
@@ -133,7 +135,9 @@ class GraphServer(ServerForms):
             error = self._presentable(exc, event)
             answer = self._error_response(error)
         status = answer.status_code if is_response(answer) else 200
-        self.runs.add(*recorder.finish(status, answer.body if is_response(answer) else answer))
+        record, size = recorder.finish(status, answer.body if is_response(answer) else answer)
+        self.runs.add(record, size)
+        recorder.end(record)
         if error is not None and not silent:
             raise error from error.__cause__
         if status >= 300 and not silent:

@@ -115,6 +115,73 @@ def test_a_change_anywhere_raises_the_revision_of_the_root(change):
     assert graph._revision > before
 
 
+class Counter:
+    def __init__(self):
+        self.count = 0
+
+    def changed(self):
+        self.count += 1
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_anywhere_is_told_to_who_watches_the_root(change):
+    graph, counter = sample(), Counter()
+    graph.watch.add(counter)
+    change(graph)
+    assert counter.count >= 1
+
+
+def test_who_watches_a_nested_flow_or_a_router_is_told_of_what_is_below_it_alone():
+    graph, inner, models = sample(), Counter(), Counter()
+    graph["inner"].watch.add(inner)
+    graph["models"].watch.add(models)
+    graph["inner"]["Deep"].class_args["x"] = 1
+    assert (inner.count, models.count) == (1, 0)
+    graph["models"]["iris"].handler = "f"
+    assert (inner.count, models.count) == (1, 1)
+    graph["A"].comment = "why"
+    assert (inner.count, models.count) == (1, 1)
+
+
+def test_a_listener_sees_the_new_revision_and_the_new_value():
+    graph = sample()
+    before = graph._revision
+
+    class Look:
+        seen = ()
+
+        def changed(self):
+            self.seen = graph._revision, graph["A"].comment
+
+    look = Look()
+    graph.watch.add(look)
+    graph["A"].comment = "why"
+    assert look.seen == (before + 1, "why")
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda graph: type(graph).from_dict(graph.to_dict())])
+def test_listeners_are_neither_copied_nor_written(copied):
+    graph, counter = sample(), Counter()
+    written = graph.to_dict()
+    graph.watch.add(counter)
+    assert graph.to_dict() == written
+    new = copied(graph)
+    assert not new.watch
+    new["A"].comment = "why"
+    assert counter.count == 0
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_looking_is_not_told(look):
+    graph, counter = sample(), Counter()
+    graph.watch.add(counter)
+    graph["q"].to("End", function="child")
+    graph["catch"].before = []
+    told = counter.count
+    look(graph)
+    assert counter.count == told
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_looking_changes_neither_the_revision_nor_the_spec(look):
     graph = sample()
