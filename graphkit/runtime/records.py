@@ -33,6 +33,8 @@ class StepRecord(msgspec.Struct, frozen=True):
         How long it took, in microseconds.
     error
         How it failed, else ``None``.
+    traceback
+        Where it failed, cut to the user's code, else ``None``.
     """
 
     name: str
@@ -41,6 +43,7 @@ class StepRecord(msgspec.Struct, frozen=True):
     output: Any
     duration_us: float
     error: str | None = None
+    traceback: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as a dict."""
@@ -129,12 +132,21 @@ class Entry(msgspec.Struct):
     error: str | None = None
     duration_us: float = 0.0
     result: Any = None
+    traceback: str | None = None
 
 
 def step_record(entry: Entry) -> StepRecord:
     """Return what is known of a step by now."""
     step = entry.step
-    return StepRecord(step.path or step.name, step.kind, entry.input, entry.output, entry.duration_us, entry.error)
+    return StepRecord(
+        step.path or step.name,
+        step.kind,
+        entry.input,
+        entry.output,
+        entry.duration_us,
+        entry.error,
+        entry.traceback,
+    )
 
 
 class Recorder:
@@ -182,10 +194,14 @@ class Recorder:
         """Note how a step failed."""
         if entry.error is None:
             entry.duration_us = (perf_counter_ns() - entry.started) / 1000
-            cause = exc.__cause__ if exc.__cause__ is not None else exc
-            text = str(cause)
-            text = f"{type(cause).__name__}: {text}" if text else type(cause).__name__
+            from graphkit.runtime.user_code import own_exception, user_traceback  # only failures need it
+
+            own = own_exception(exc)
+            text = str(own)
+            text = f"{type(own).__name__}: {text}" if text else type(own).__name__
+            where = user_traceback(own)
             entry.error = text if self._secrets is None else self._secrets.redact(text)
+            entry.traceback = where if self._secrets is None else self._secrets.redact(where)
             entry.result = entry.output = None
 
     def step_that_gave(self, result: Any) -> str | None:

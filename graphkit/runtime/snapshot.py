@@ -15,6 +15,9 @@ MOST_ITEMS = 5_000
 MOST_DEPTH = 40
 #: Of one run; beyond it only previews are kept.
 MOST_RUN_BYTES = 16 * 2**20
+#: Of one excerpt, roughly.
+MOST_EXCERPT_BYTES = 200 * 1024
+_PICTURED = frozenset({"numpy", "pandas", "PIL", "matplotlib"})
 
 
 class Preview:
@@ -26,15 +29,18 @@ class Preview:
         Name of the value's type.
     text
         The short form.
+    excerpt
+        More of it for an inspector, as data: the head of a table, a picture; ``None`` where there was no room.
     """
 
-    __slots__ = ("text", "type")
+    __slots__ = ("excerpt", "text", "type")
 
     def __init__(self, value: Any) -> None:
         from graphkit.view.preview import preview
 
         self.type = type(value).__name__
         self.text = preview(value)
+        self.excerpt: Any = None
 
     def __repr__(self) -> str:
         return self.text
@@ -68,8 +74,8 @@ class Snapshots:
             taken = copier.copy(value, 0)
             self.size += copier.bytes
         except Exception:  # too large, or what a value's own methods raise; a preview says what it can
-            taken = _preview(value, self._secrets)
-            self.size += len(taken.text)
+            taken = _preview(value, self._secrets, MOST_RUN_BYTES - self.size)
+            self.size += len(taken.text) + (0 if taken.excerpt is None else weight_of(taken.excerpt))
         return taken
 
 
@@ -106,15 +112,21 @@ class _Copier:
             self._weigh(int(value.nbytes))
             # objects cannot be copied with the array; text in it cannot be looked through for secrets
             plain = not value.dtype.hasobject and (self._secrets is None or value.dtype.kind not in "US")
-            return value.copy() if plain else _preview(value, self._secrets)
+            return value.copy() if plain else self._preview(value)
         if package == "pandas" and hasattr(value, "memory_usage"):
             usage = value.memory_usage(index=True, deep=False)
             self._weigh(int(usage.sum() if hasattr(usage, "sum") else usage))
             if self._secrets is not None and _holds_text(value):
-                return _preview(value, self._secrets)
+                return self._preview(value)
             return value.copy(deep=True)
         self._weigh(200)
-        return _preview(value, self._secrets)
+        return self._preview(value)
+
+    def _preview(self, value: Any) -> Preview:
+        made = _preview(value, self._secrets, self._most - self.bytes)
+        if made.excerpt is not None:
+            self._weigh(weight_of(made.excerpt))
+        return made
 
     def _key(self, key: Any) -> Any:
         return _redacted(key, self._secrets) if self._secrets is not None and isinstance(key, (str, bytes)) else key
@@ -125,11 +137,32 @@ class _Copier:
             raise _TooLarge
 
 
-def _preview(value: Any, secrets: Any) -> Preview:
+def _preview(value: Any, secrets: Any, room: int) -> Preview:
+    """Return a preview, with an excerpt where there is more to show than a line, and ``room`` bytes for it."""
     made = Preview(value)
     if secrets is not None:
-        made.text = secrets.redact(made.text)
+        from graphkit.view.excerpt import redacted_preview
+
+        made.text = redacted_preview(value, secrets.redact)
+    if room > MOST_EXCERPT_BYTES and _worth_more(type(value)):
+        from graphkit.view.excerpt import excerpt
+
+        made.excerpt = excerpt(value, None if secrets is None else secrets.redact)
     return made
+
+
+def _worth_more(kind: type) -> bool:
+    # most of what is previewed are objects of the user's, of which a line is all that can be shown
+    if issubclass(kind, (str, bytes, dict, list, tuple, set, frozenset)):
+        return True
+    return any(str(base.__module__).partition(".")[0] in _PICTURED for base in kind.__mro__)
+
+
+def weight_of(excerpt: Any) -> int:
+    """Return about how many bytes an excerpt takes."""
+    from graphkit.view.excerpt import weight
+
+    return weight(excerpt)
 
 
 def _holds_text(table: Any) -> bool:
