@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from urllib.parse import quote
 
 import environment
 
@@ -30,15 +31,24 @@ def main() -> int:
     python = environment.ready("notebook,examples")
     if options.setup_only:
         return 0
-    lab = ["-m", "jupyterlab", options.notebook, *for_lab]
+    return environment.run(python, *lab_arguments(options, for_lab))
+
+
+def lab_arguments(options: argparse.Namespace, for_lab: list[str]) -> list[str]:
+    """Return the arguments that start JupyterLab.
+
+    The notebook is its default address and not a file to open: a file is opened in a browser, but the address that
+    is printed would lead to the launcher.
+    """
+    arguments = ["-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{quote(options.notebook)}", *for_lab]
     if options.no_browser:
-        lab.append("--no-browser")
+        arguments.append("--no-browser")
     if options.port:
-        lab.append(f"--port={options.port}")
+        arguments.append(f"--port={options.port}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         # In a container the user is root as a rule, and JupyterLab would refuse. It listens on this machine only.
-        lab.append("--allow-root")
-    return environment.run(python, *lab)
+        arguments.append("--allow-root")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -44,7 +44,9 @@ __version__ = "0.1.0"
 seam.mock_server = mock_server
 seam.run_step = run_step
 seam.init_step = init_step
-seam.open_stream = Opener().open
+_opener = Opener()
+seam.open_stream = _opener.open
+seam.check_stream = _opener.check
 seam.new_id = Ids().take
 
 #: Opens a stream by its URL: ``open_stream("memory://jobs")``, ``open_stream("file:///data/events.db")``.
@@ -69,7 +71,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted(__all__)
 
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from graphkit.build.base import BaseStep
 from graphkit.build.picture import PictureMixin
@@ -12,6 +12,7 @@ from graphkit.build.place import insert, place_after
 from graphkit.build.shorthand import make_step
 from graphkit.core.errors import GraphError, choices, nearest
 from graphkit.core.protocols import seam
+from graphkit.plan.checks import engine_problem
 
 
 class FlowStep(PictureMixin, BaseStep):
@@ -240,6 +241,20 @@ class FlowStep(PictureMixin, BaseStep):
     def _no_step(self, name: str) -> KeyError:
         return KeyError(f"the flow has no step {name!r}; there is {choices(self._steps)}{nearest(name, self._steps)}")
 
+    def respond(self) -> NoReturn:
+        """Say that it is a step of the flow that responds; a flow itself does not.
+
+        Raises
+        ------
+        GraphError
+            Always.
+        """
+        last = f", such as graph[{self._last_added!r}].respond()" if self._last_added else ""
+        raise GraphError(
+            f"a flow answers with what one of its steps returns: mark that step{last}; "
+            f"without one, its only end answers"
+        )
+
     # ---- child functions ----------------------------------------------------------------------------------
 
     def list_child_functions(self) -> list[str]:
@@ -321,10 +336,27 @@ class RootFlowStep(FlowStep):
 def new_flow(name: str | None = None, engine: str | None = "async") -> RootFlowStep:
     """Start a flow without a server.
 
+    Raises
+    ------
+    GraphError
+        If the engine is not known.
+
     Examples
     --------
     >>> graph = new_flow()
     >>> graph.to(name="double", handler="(event * 2)").respond()
     TaskStep('double')
     """
-    return RootFlowStep(name, engine=engine)
+    return RootFlowStep(name, engine=checked_engine(engine))
+
+
+def checked_engine(engine: str | None) -> str | None:
+    """Return the engine of a flow; raises GraphError when it is not known.
+
+    >>> checked_engine("sync")
+    'sync'
+    """
+    problem = engine_problem(engine)
+    if problem:
+        raise GraphError(problem)
+    return engine

@@ -113,8 +113,10 @@ class QueueStep(BaseStep):
                 f"which function the events move on"
             )
         if not function and not _own_function(class_name):
+            given = handler if class_name is None else class_name
+            label = name or (given if isinstance(given, str) else getattr(given, "__name__", type(given).__name__))
             raise GraphError(
-                f"step {name or class_name or handler!r} follows the queue {self.name!r}, so it must name the function "
+                f"step {label!r} follows the queue {self.name!r}, so it must name the function "
                 f"that it runs in: to(..., function='name')"
             )
         return super().to(

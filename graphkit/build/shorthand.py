@@ -13,6 +13,7 @@ from graphkit.build.steps import ErrorStep, RouterStep, TaskStep
 from graphkit.core.errors import GraphError
 from graphkit.core.expr import is_expression
 from graphkit.spec import codec
+from graphkit.spec.keywords import no_arguments
 
 #: Beginnings of class names that carry a dot but belong to the step's path.
 _DEFAULT_NAMES = {"$remote": "remote"}
@@ -53,6 +54,7 @@ def make_step(
         step: Any = _router(class_name[1:], name, handler, class_args)
     else:
         class_name, handler = _bare(class_name, handler)
+        _check_keywords(class_name, name, handler, class_args)
         step = TaskStep(class_name, class_args, handler, name or derived_name(class_name, handler))
     return _with_fields(step, given)
 
@@ -102,6 +104,7 @@ def make_error_step(
     class_name, handler = _bare(class_name, handler)
     if class_name is None and handler is None:
         raise GraphError("an error handler needs class_name or handler")
+    _check_keywords(class_name, name, handler, class_args)
     return ErrorStep(
         class_name,
         class_args,
@@ -176,6 +179,14 @@ def _bare(class_name: Any, handler: Any) -> tuple[Any, Any]:
     if handler is not None:
         raise GraphError(f"{_described(class_name)} is a function, so that handler={handler!r} has no class to be in")
     return None, class_name
+
+
+def _check_keywords(class_name: Any, name: str | None, handler: Any, class_args: Mapping[str, Any]) -> None:
+    """Refuse what is no keyword of a step where there is no class either whose argument it could be."""
+    if class_name is not None or not class_args:
+        return
+    who = name or (handler if isinstance(handler, str) else _described(handler).strip("'"))
+    raise GraphError(f"step {who!r}: {no_arguments(class_args)}")
 
 
 def _taken(

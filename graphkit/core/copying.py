@@ -45,6 +45,7 @@ _SHARED_PACKAGES = frozenset({"numpy", "pandas", "polars", "pyarrow", "scipy", "
 
 _TOO_DEEP = "the body cannot be copied for a branch: it is nested too deeply"
 _SCALARS: frozenset[type] = frozenset({type(None), bool, int, float, str})
+_CONTAINERS: frozenset[type] = frozenset({dict, list, tuple, set})
 _TEXT: frozenset[type] = frozenset({str})
 
 
@@ -63,6 +64,23 @@ def branch_copy(body: Any) -> Any:
         return _copy(body, {})
     except RecursionError:
         raise TypeError(_TOO_DEEP) from None
+
+
+def plain_copy(body: Any) -> Any:
+    """Return a body with its lists, dicts, tuples and sets copied, as decoding it would make them; objects are shared.
+
+    Examples
+    --------
+    >>> body = {"rows": [1]}
+    >>> plain_copy(body) == body, plain_copy(body)["rows"] is body["rows"]
+    (True, False)
+    """
+    if type(body) not in _CONTAINERS:
+        return body
+    try:
+        return to_builtins(body) if _is_json(body) else _plain_copy(body, {})
+    except RecursionError:
+        return body  # whatever nests so deeply, no decoder made it
 
 
 def branch_copies(body: Any, count: int) -> list[Any]:
@@ -93,6 +111,29 @@ def copies(body: Any, count: int) -> list[Any]:
         except RecursionError:
             raise TypeError(_TOO_DEEP) from None
     return [branch_copy(body) for _ in range(count)]
+
+
+def _plain_copy(value: Any, memo: dict[int, Any]) -> Any:
+    kind = type(value)
+    if kind not in _CONTAINERS:
+        return value
+    if id(value) in memo:
+        return memo[id(value)]
+    new: Any = value
+    if kind is dict:
+        new = memo[id(value)] = {}
+        new.update((key, _plain_copy(item, memo)) for key, item in value.items())
+    elif kind is list:
+        new = memo[id(value)] = []
+        new.extend(_plain_copy(item, memo) for item in value)
+    elif kind is set:
+        new = set(value)
+    else:
+        items = [_plain_copy(item, memo) for item in value]
+        if any(mine is not its for mine, its in zip(items, value, strict=True)):
+            new = tuple(items)
+        memo[id(value)] = new
+    return new
 
 
 def _is_json(body: Any) -> bool:

@@ -103,6 +103,8 @@ class Seam:
         self.display: Callable[..., Mapping[str, Any]] | None = None
         #: ``open_stream(url, **options) -> Stream``
         self.open_stream: Callable[..., Any] = _unwired
+        #: ``check_stream(url)``: raise StreamError if it is no address of a stream
+        self.check_stream: Callable[[str], None] = _unwired
         #: ``new_id() -> str``: an identity for an event
         self.new_id: Callable[[], str] = _unwired
 

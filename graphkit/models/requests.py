@@ -25,7 +25,8 @@ def check_inputs(request: Any, who: str) -> Any:
     if "inputs" not in request:
         raise BadRequest(f"{who} expects the key 'inputs' in the request, found {choices(request)}")
     if not isinstance(request["inputs"], list):
-        raise BadRequest(f"{who} expects 'inputs' to be a list, found {kind(request['inputs'])}")
+        hint = "; give it as a list: .tolist()" if callable(getattr(request["inputs"], "tolist", None)) else ""
+        raise BadRequest(f"{who} expects 'inputs' to be a list, found {kind(request['inputs'])}{hint}")
     return request
 
 

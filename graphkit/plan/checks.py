@@ -13,6 +13,17 @@ from graphkit.spec.steps import Error, Flow, Kind, Queue, Router, Task, children
 ENGINES = ("sync", "async")
 
 
+def engine_problem(engine: str | None) -> str:
+    """Return what is wrong with the engine of a flow, or an empty text.
+
+    >>> engine_problem("asnc")
+    "the engine 'asnc' is not known; there is 'async', 'sync', did you mean 'async'?"
+    """
+    if engine is None or engine in ENGINES:
+        return ""
+    return f"the engine {engine!r} is not known; there is {choices(ENGINES)}{nearest(engine, ENGINES)}"
+
+
 def structure_problems(topology: Topology) -> list[Problem]:
     """Return every problem of structure but dangling names, which tracing finds by itself."""
     problems: list[Problem] = []
@@ -39,12 +50,9 @@ def _node_problems(node: Node) -> Iterator[Problem]:
     if wrong:
         yield from (Problem(path=path, message=message) for message in wrong)
         return  # what follows relies on the types
-    if isinstance(step, Flow) and step.engine is not None and step.engine not in ENGINES:
-        yield Problem(
-            path=path,
-            message=f"the engine {step.engine!r} is not known; there is {choices(ENGINES)}"
-            f"{nearest(step.engine, ENGINES)}",
-        )
+    problem = engine_problem(step.engine) if isinstance(step, Flow) else ""
+    if problem:
+        yield Problem(path=path, message=problem)
     if isinstance(step, Error) and step.after:
         yield Problem(path=path, message="an error handler stands after no step: the steps name it, as on_error")
     if isinstance(step, Task) and not isinstance(step, Router) and not (step.class_name or step.handler):

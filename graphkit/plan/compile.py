@@ -87,6 +87,8 @@ def compile_plan(topology: Topology, function: str | None = "*") -> Plan:
 
 def _check_function(topology: Topology, current: str) -> None:
     functions = dict.fromkeys(node.function for node in topology.nodes.values() if node.function not in ("", "*"))
+    if not functions:
+        raise GraphError(f"no step runs in the function {current!r}: no step of the graph names a function at all")
     if current not in functions:
         raise GraphError(
             f"no step runs in the function {current!r}; there is {choices(functions)}{nearest(current, functions)}"

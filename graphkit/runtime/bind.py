@@ -15,6 +15,7 @@ from graphkit.runtime.bound import BoundStep
 from graphkit.runtime.constructors import Constructors
 from graphkit.runtime.lookup import ABSENT, Compiled, Lookup, private, same_value
 from graphkit.runtime.queues import attach_queue
+from graphkit.spec.keywords import no_arguments
 from graphkit.spec.steps import Flow, Kind, Queue, Router, Task
 
 DEFAULT_ROUTER = "ModelRouter"
@@ -120,6 +121,8 @@ class Binder:
             return Target("missing")
         if not isinstance(found, type):
             if callable(found) and not is_router and record.handler is None:
+                if record.class_args:
+                    lookup.problem(path, no_arguments(record.class_args))
                 return Target("function", found)
             kind = type(found).__name__
             lookup.problem(path, f"class_name: {record.class_name!r} is no class but a value of type {kind}")
@@ -140,9 +143,7 @@ class Binder:
             )
             return Target("missing")
         if record.class_args:
-            lookup.problem(
-                path, f"a function takes no class arguments, found {', '.join(map(repr, record.class_args))}"
-            )
+            lookup.problem(path, no_arguments(record.class_args))
         return Target("function", found)
 
     def _arguments(self, path: str, given: Mapping[str, Any], lookup: Lookup) -> dict[str, Any]:
@@ -180,6 +181,8 @@ class Binder:
         if not handler and not args and not any(callable(getattr(cls, m, None)) for m in ("do_event", "do")):
             own_call = any("__call__" in base.__dict__ for base in cls.__mro__[:-1])
             if not own_call:
+                if not self._constructors.takes_body(cls):
+                    lookup.problem(path, f"{_no_entry(cls)}, nor can it be called with a body itself")
                 return Target("function", cls)
         probe = BoundStep(path, path.rpartition("/")[2], record, self.context, "")
         for problem in self._constructors.problems(cls, args, self._constructors.offered(probe, cls, {})):
@@ -249,6 +252,15 @@ def parameters_may_add(cls: type) -> bool:
     return "__getattr__" in dir(cls)
 
 
+def _no_entry(cls: type) -> str:
+    from graphkit.runtime.resolve import methods_of
+
+    return (
+        f"the class {cls.__name__!r} has neither do_event(event) nor do(body), and no handler= names one of its "
+        f"methods (there is {methods_of(cls)})"
+    )
+
+
 def _identity(body: Any) -> Any:
     return body
 
@@ -301,9 +313,10 @@ def _still_good(old: BoundStep, node: Node, target: Target, routes: Mapping[str,
 
 
 def _construction_problem(path: str, exc: Exception) -> str:
+    where = f"step {path!r}" if path else "the router"
     if isinstance(exc, GraphError):
-        return f"step {path!r}: {exc.message}" if not exc.step else exc.message
-    return f"step {path!r} could not be made: {type(exc).__name__}: {exc}"
+        return f"{where}: {exc.message}" if path and not exc.step else exc.message
+    return f"{where} could not be made: {type(exc).__name__}: {exc}"
 
 
 def _close(step: BoundStep) -> None:

@@ -100,7 +100,7 @@ class BoundStep:
             try:
                 result = self.call(event)
             except Exception as exc:
-                error = named(exc, self.path)
+                error = named(exc, self.path, self.function)
                 if error is exc:
                     raise
                 raise error from exc
@@ -121,7 +121,7 @@ class BoundStep:
         except Exception as exc:
             if entry is not None:
                 trace.fail(entry, exc)
-            error = named(exc, self.path)
+            error = named(exc, self.path, self.function)
             if error is exc:
                 raise
             raise error from exc
@@ -131,7 +131,7 @@ class BoundStep:
 
     def failure(self, exc: Exception) -> Exception:
         """Return an exception of this step's object as a run of the step would raise it."""
-        error = named(exc, self.path)
+        error = named(exc, self.path, self.function)
         if error is not exc:
             error.__cause__ = exc
         return error
@@ -160,7 +160,7 @@ class BoundStep:
         except Exception as exc:
             if entry is not None:
                 trace.fail(entry, exc)
-            error = named(exc, self.path)
+            error = named(exc, self.path, self.function)
             if error is exc:
                 raise
             raise error from exc

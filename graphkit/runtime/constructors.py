@@ -8,6 +8,7 @@ from typing import Any
 
 from graphkit.core.errors import choices, nearest
 from graphkit.runtime.bound import BoundStep
+from graphkit.spec.keywords import KEYWORDS
 
 _GIVEN = ("name", "context", "graph_step", "routes")
 _PATHS = ("input_path", "result_path")
@@ -41,7 +42,8 @@ class Constructors:
         if not open_ended:
             own = [name for name in allowed if name not in _GIVEN]
             problems += [
-                f"the class {cls.__name__!r} takes no argument {name!r}{nearest(name, own)}; it takes {choices(own)}"
+                f"the class {cls.__name__!r} takes no argument {name!r}{nearest(name, [*own, *KEYWORDS])}; "
+                f"it takes {choices(own)}"
                 for name in args
                 if name not in allowed
             ]
@@ -51,6 +53,16 @@ class Constructors:
             if parameters[name].default is inspect.Parameter.empty and name not in args and name not in extra
         ]
         return problems
+
+    def takes_body(self, cls: type) -> bool:
+        """Return whether a class can be called with one value, as ``str`` can; true where it cannot be told."""
+        try:
+            inspect.signature(cls).bind(None)
+        except TypeError:
+            return False
+        except ValueError:
+            return True
+        return True
 
     def offered(self, step: BoundStep, cls: type, routes: Any) -> dict[str, Any]:
         """Return what a constructor gets beside the step's own arguments, as far as it accepts it."""

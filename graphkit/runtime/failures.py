@@ -15,14 +15,15 @@ class Answered(Exception):  # no error: a step ended the flow with an answer
         self.value = value
 
 
-def named(exc: BaseException, path: str) -> StepError:
+def named(exc: BaseException, path: str, function: str = "") -> StepError:
     """Return a step's exception as a StepError that names the step; one that names a step already stays as it is.
 
-    The caller raises it ``from`` the step's own exception.
+    The caller raises it ``from`` the step's own exception. ``function`` is the child function that the step runs in.
     """
     if isinstance(exc, StepError) and exc.step is not None:
         return exc
-    where = f"step {path!r}" if path else "the router"
+    inside = f" (in function {function!r})" if function not in ("", "*") else ""
+    where = f"step {path!r}{inside}" if path else "the router"
     if isinstance(exc, StepError):
         # a router at the root has no path; its own messages say who speaks
         new = _like(exc, f"{where}: {exc.message}" if path else exc.message, path)

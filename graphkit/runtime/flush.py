@@ -67,7 +67,7 @@ async def _held_back(
         try:
             emitted = holder.object.flush(expired_only=expired_only)
         except Exception as exc:
-            error = named(exc, holder.path)
+            error = named(exc, holder.path, holder.function)
             failures.append(error)
             holder.context.push_error(Event(), error.message, source=error.step)
             continue

@@ -121,7 +121,7 @@ class BoundGraph:
         """Raise the error of a straight run, as the machine would."""
         assert segment.fused is not None
         step, _ = segment.fused.failure(exc)
-        error = named(exc, step.path)
+        error = named(exc, step.path, step.function)
         self.context.push_error(event, error.message, source=error.step)
         if error is exc:
             raise error

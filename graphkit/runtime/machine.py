@@ -257,7 +257,7 @@ def _recover(
     _, body, event = token
     if step is None:
         step, body, event = _failed(segment, exc, body, event, run)
-    error = named(exc, step.path)
+    error = named(exc, step.path, step.function)
     handler = program.handlers.get(step.path)
     if handler is None and not caught:
         handler = program.catch

@@ -23,10 +23,12 @@ def attach_queue(step: BoundStep, followed: bool, in_memory: bool) -> None:
         Whether a follower runs in this very graph, so that the event is handed on.
     """
     step.may_await = False
+    record = step.record
     if in_memory:
+        if record.path:
+            seam.check_stream(record.path)  # elsewhere it is opened: a misspelt scheme shows here already
         step.call = _hand_on
         return
-    record = step.record
     options = dict(record.options)
     full_event = options.pop("full_event", None)
     if record.shards is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import importlib
 import types
@@ -50,9 +51,13 @@ def resolve(name: str, namespace: Mapping[str, Any]) -> Any:
         raise Unresolved(
             f"{name.removeprefix(PLACEHOLDER)!r} was an object that a saved spec cannot hold; give it to the step again"
         )
+    if not all(part.isidentifier() for part in name.lstrip("$").split(".")) and _is_code(name):
+        raise Unresolved(f'{name!r} is no name; an expression stands in round brackets: "({name})"')
     first, _, rest = name.partition(".")
     if first in namespace:
         value = namespace[first]
+        if rest and getattr(value, "__name__", "") == "graphkit" and (library := _library(name)) is not None:
+            return library  # "mlrun.serving.X" after "import graphkit as mlrun"
         return _attributes(value, rest, name) if rest else value
     library = _library(name)
     if library is not None:
@@ -63,6 +68,14 @@ def resolve(name: str, namespace: Mapping[str, Any]) -> Any:
         return getattr(builtins, name)
     known = [*(key for key in namespace if isinstance(key, str) and not key.startswith("_")), *CATALOG]
     raise Unresolved(f"{name!r} is not defined: neither in your namespace nor in graphkit{nearest(name, known)}")
+
+
+def _is_code(text: str) -> bool:
+    try:
+        compile(text, "<name>", "eval", ast.PyCF_ONLY_AST)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def _library(name: str) -> Any:

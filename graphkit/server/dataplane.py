@@ -29,11 +29,7 @@ def prepared(event: Any, extra_args: Mapping[str, Any] | None = None) -> Event:
     BadRequest
         If it is no event, or its body cannot be used.
     """
-    if not hasattr(event, "body"):
-        raise BadRequest(
-            f"an event is an object with a body, such as graphkit.Event(body); found a value of type "
-            f"{type(event).__name__}"
-        )
+    check_event(event)
     own = as_event(event)
     if own.headers:
         apply_headers(own)
@@ -45,6 +41,15 @@ def prepared(event: Any, extra_args: Mapping[str, Any] | None = None) -> Event:
     if extra_args:
         own.extra_args = dict(extra_args)  # type: ignore[attr-defined]  # events take further attributes
     return own
+
+
+def check_event(event: Any) -> None:
+    """Raise BadRequest if something is no event."""
+    if not hasattr(event, "body"):
+        raise BadRequest(
+            f"an event is an object with a body, such as graphkit.Event(body); found a value of type "
+            f"{type(event).__name__}"
+        )
 
 
 def needs_work(event: Any) -> bool:

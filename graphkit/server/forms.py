@@ -67,9 +67,14 @@ class ServerForms(ServerBase):
             With every problem found: unknown keys (with the nearest match), values of the wrong type.
         """
         kind = struct.get("kind", cls.kind) if isinstance(struct, Mapping) else cls.kind
+        handle = codec.handle_of_graph(struct)
+        if handle:
+            raise SpecError(
+                f"this is a graph, not a server: graphkit.{handle}.load(path) (or .from_dict, .from_yaml) reads it, "
+                f"and GraphServer(graph) serves it"
+            )
         if kind != cls.kind:
-            hint = "; GraphServer(graph=...) takes a graph" if kind in ("root", "flow", "router") else ""
-            raise SpecError(f"a server is of the kind {cls.kind!r}, found {kind!r}{hint}")
+            raise SpecError(f"a server is of the kind {cls.kind!r}, found {kind!r}")
         record = codec.server_from_dict(struct)
         try:
             return cls(**{name: getattr(record, name) for name in record.__struct_fields__})
@@ -105,7 +110,13 @@ class ServerForms(ServerBase):
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Return the server that a ``.yaml`` or ``.json`` file describes; raises SpecError."""
-        return cls.from_dict(codec.read(path))
+        struct = codec.read(path)
+        try:
+            return cls.from_dict(struct)
+        except SpecError as exc:
+            if codec.handle_of_graph(struct):
+                raise SpecError(f"{str(path)!r}: {exc.message}") from None
+            raise
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ServerForms):

@@ -7,6 +7,7 @@ from typing import Any
 
 from graphkit.build.flow import RootFlowStep
 from graphkit.build.steps import RouterStep
+from graphkit.core.copying import plain_copy
 from graphkit.core.errors import GraphkitError, StepError
 from graphkit.core.event import Event, Response
 from graphkit.core.namespace import caller_namespace
@@ -80,7 +81,8 @@ class GraphServer(ServerForms):
         path
             Path of the request.
         body
-            Any object, or JSON as text or bytes.
+            Any object, or JSON as text or bytes. The graph gets a copy, as a request would be decoded: what steps do to
+            it leaves the caller's lists and dicts as they are (objects in them, such as arrays, are shared).
         method
             Left out: POST with a body, GET without.
         content_type
@@ -110,7 +112,7 @@ class GraphServer(ServerForms):
                 f"path is a text such as '/', found {type(path).__name__}; a body is given as test(body=...)"
             )
         event = Event(
-            body,
+            plain_copy(body),
             content_type,
             dict(headers) if headers else {},
             method or ("GET" if body is None else "POST"),

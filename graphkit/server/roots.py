@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from graphkit.build.base import BaseStep
-from graphkit.build.flow import FlowStep, RootFlowStep
+from graphkit.build.flow import FlowStep, RootFlowStep, checked_engine
 from graphkit.build.freeze import free_copy, thaw
 from graphkit.build.shorthand import make_step
 from graphkit.build.steps import RouterStep
@@ -58,7 +58,7 @@ def new_root(topology: Any, class_name: Any, engine: str | None, class_args: Map
     if topology == "flow":
         if class_name is not None or class_args:
             raise GraphError("a flow has no class: class_name and its arguments belong to topology 'router'")
-        return RootFlowStep(engine=engine or "async")
+        return RootFlowStep(engine=checked_engine(engine or "async"))
     if class_name is not None and not isinstance(class_name, (str, type)):
         return _given_router(class_name, class_args)
     args = dict(class_args)

@@ -20,6 +20,7 @@ from graphkit.runtime.lookup import Lookup
 from graphkit.runtime.loop import LoopThread
 from graphkit.runtime.pools import RoutePools
 from graphkit.runtime.resolve import as_namespace
+from graphkit.server.dataplane import check_event
 from graphkit.spec.steps import Error, Flow, RootFlow, Router, Task
 
 
@@ -100,6 +101,7 @@ def _is_current(graph: BoundGraph, step: Any) -> bool:
 
 
 def _run(graph: BoundGraph, path: str, event: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
+    check_event(event)
     own = event if isinstance(event, Event) else as_event(event)
     try:
         if not isinstance(graph.steps[path].record, Flow):

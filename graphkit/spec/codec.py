@@ -48,6 +48,7 @@ _MLRUN_ONLY = frozenset(
             "allow_cyclic",
             "base_step",
             "cycle_from",
+            "default_final_step",
             "endpoint_type",
             "max_iterations",
             "model_endpoint_creation_strategy",
@@ -135,6 +136,18 @@ def server_from_dict(data: Any) -> Server:
         raise SpecError(problems=problems)
     assert isinstance(record, Server)
     return record
+
+
+def handle_of_graph(data: Any) -> str:
+    """Return the handle that reads a dict that describes a graph, an empty text where it describes something else.
+
+    >>> handle_of_graph({"steps": {}}), handle_of_graph({"kind": "router"}), handle_of_graph({"kind": "server"})
+    ('RootFlowStep', 'RouterStep', '')
+    """
+    if not isinstance(data, Mapping):
+        return ""
+    kind = data.get("kind") or ("root" if "steps" in data else "router" if "routes" in data else "")
+    return {"root": "RootFlowStep", "flow": "FlowStep", "router": "RouterStep"}.get(str(kind), "")
 
 
 def _outermost(data: Any, default_kind: str, problems: list[str]) -> Any:

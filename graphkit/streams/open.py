@@ -76,6 +76,27 @@ class Opener:
         with self._lock:
             return self._shared(driver, f"{parsed.scheme}://{parsed.place}", given)
 
+    def check(self, url: str) -> None:
+        """Check an address without opening it: some system must go by its scheme, if not one that is installed here.
+
+        Raises
+        ------
+        StreamError
+            If it is no address of a stream.
+
+        Examples
+        --------
+        >>> Opener().check("redis://host/clicks")
+        >>> Opener().check("memry://clicks")
+        Traceback (most recent call last):
+            ...
+        graphkit.core.errors.StreamError: there is no driver for memry:// streams here: there is file://, memory://, \
+did you mean 'memory'?
+        """
+        scheme = split_url(url).scheme
+        if scheme not in _ELSEWHERE:
+            self._driver(scheme)
+
     def _shared(self, driver: Any, url: str, given: dict[str, Any]) -> Stream:
         if url not in self._kept:
             self._kept[url] = driver(url, **given), given

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphkit.core.copying import branch_copies, branch_copy, copies
+from graphkit.core.copying import branch_copies, branch_copy, copies, plain_copy
 
 
 class Colour(enum.Enum):
@@ -201,3 +201,29 @@ def test_a_body_that_is_nested_too_deeply_is_an_error():
         copies(body, 2)
     while body:  # taken apart from the outside: freeing it all at once would go as deep
         body = body[0]
+
+
+def test_a_plain_copy_shares_objects_and_keeps_what_stands_in_two_places_one() -> None:
+    thing, shared = object(), [1]
+    body = {"thing": thing, "a": shared, "b": shared, "pair": (1, [2]), "set": {3}}
+    made = plain_copy(body)
+    assert made == body
+    assert made["thing"] is thing
+    assert made["a"] is made["b"]
+    assert not any(made[key] is body[key] for key in ("a", "pair", "set"))
+    assert plain_copy((1, "x")) == (1, "x")
+
+
+def test_a_plain_copy_of_what_contains_itself_contains_itself() -> None:
+    body: list[object] = [{1: 2}]
+    body.append(body)
+    made = plain_copy(body)
+    assert made is not body
+    assert made[1] is made
+
+
+def test_what_nests_too_deeply_for_a_copy_is_taken_as_it_is() -> None:
+    body: list[object] = []
+    for _ in range(100_000):
+        body = [body]
+    assert plain_copy(body) is body

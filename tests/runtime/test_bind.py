@@ -560,7 +560,7 @@ def test_every_constructor_that_fails_is_told_and_the_first_is_chained(new_graph
 
 def test_a_function_takes_no_class_arguments(new_graph: Any) -> None:
     graph = new_graph()
-    graph.add_step(name="f", handler=str, size=1)
+    graph.add_step(name="f", handler=str).class_args["size"] = 1
     assert problems_of(graph) == ["step 'f': a function takes no class arguments, found 'size'"]
 
 

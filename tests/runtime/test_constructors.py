@@ -53,7 +53,12 @@ UNKNOWN = "the class {!r} takes no argument {!r}{}; it takes {}"
             [UNKNOWN.format("Own", "modus", ", did you mean 'mode'?", "'mode', 'size'")],
         ),
         (Own, {}, {"size": 1}, []),
-        (Takes, {"size": 1, "naem": 1}, {}, [UNKNOWN.format("Takes", "naem", "", "'input_path', 'size'")]),
+        (
+            Takes,
+            {"size": 1, "naem": 1},
+            {},
+            [UNKNOWN.format("Takes", "naem", ", did you mean 'name'?", "'input_path', 'size'")],
+        ),
         (HandsOn, {"anything": 1}, {}, []),
         (Nothing, {}, {}, []),
         (Nothing, {"x": 1}, {}, [UNKNOWN.format("Nothing", "x", "", "none")]),

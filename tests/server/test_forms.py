@@ -226,7 +226,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         (None, "a server is written as a dict, found nothing"),
         ([], "a server is written as a dict, found a value of type list"),
         ("server", "a server is written as a dict, found a value of type str"),
-        ({"kind": "root", "steps": {}}, r"found 'root'; GraphServer\(graph=...\) takes a graph"),
+        ({"kind": "root", "steps": {}}, "this is a graph, not a server"),
         ({"kind": "task"}, "a server is of the kind 'server', found 'task'"),
         ({"graph": {"kind": "task"}}, "the root of a graph is a router or a flow, found 'task'"),
         ({"graph": []}, "the graph is written as a dict"),

@@ -232,9 +232,11 @@ def test_what_makes_no_graph_is_told(args: dict[str, Any], told: str) -> None:
         GraphServer().set_topology(**args)
 
 
-def test_an_unknown_engine_is_told_when_the_graph_is_bound() -> None:
+def test_an_unknown_engine_that_was_set_later_is_told_when_the_graph_is_bound() -> None:
     server = GraphServer()
-    server.set_topology("flow", engine="asink").to(name="a", handler="(event)")
+    graph = server.set_topology("flow")
+    graph.to(name="a", handler="(event)")
+    graph.engine = "asink"
     with pytest.raises(GraphError, match=r"the engine 'asink' is not known; .*did you mean 'async'"):
         server.init()
 
