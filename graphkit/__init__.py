@@ -11,6 +11,7 @@ from graphkit.build.steps import ErrorStep, RouterStep, TaskStep
 from graphkit.core.context import GraphContext
 from graphkit.core.errors import (
     BadRequest,
+    CaseError,
     GraphError,
     GraphkitError,
     MissingExtra,
@@ -31,6 +32,9 @@ from graphkit.server.single import init_step, run_step
 from graphkit.streams.open import Opener
 
 if TYPE_CHECKING:
+    from graphkit.cases.case import Case
+    from graphkit.cases.check import CaseResult, check_case
+    from graphkit.cases.file import CaseFile
     from graphkit.models.ensemble import VotingEnsemble
     from graphkit.models.parallel import ParallelRun
     from graphkit.models.router import ModelRouter
@@ -54,12 +58,16 @@ open_stream = seam.open_stream
 
 # What is imported when it is first asked for, so that the package itself is light.
 _LATER = {
+    "Case": "graphkit.cases.case",
+    "CaseFile": "graphkit.cases.file",
+    "CaseResult": "graphkit.cases.check",
     "DataItem": "graphkit.models.store",
     "Merge": "graphkit.steps.merge",
     "ModelRouter": "graphkit.models.router",
     "ParallelRun": "graphkit.models.parallel",
     "V2ModelServer": "graphkit.models.v2",
     "VotingEnsemble": "graphkit.models.ensemble",
+    "check_case": "graphkit.cases.check",
     "tracking_frame": "graphkit.models.tracking",
 }
 
@@ -76,6 +84,10 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "BadRequest",
+    "Case",
+    "CaseError",
+    "CaseFile",
+    "CaseResult",
     "DataItem",
     "ErrorStep",
     "Event",
@@ -103,6 +115,7 @@ __all__ = [
     "TaskStep",
     "V2ModelServer",
     "VotingEnsemble",
+    "check_case",
     "create_graph_server",
     "new_flow",
     "new_router",

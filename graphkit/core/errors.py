@@ -9,6 +9,7 @@ The whole tree::
     │   ├── BadRequest   (ValueError)     400
     │   ├── ModelNotFound (LookupError)   404   also an unknown route, version or path
     │   └── ModelNotReady                 503   still loading, or its load failed
+    ├── CaseError   (ValueError)    500   a case cannot be written, read or replayed
     ├── StreamError (OSError)       500   a stream cannot be opened, written or read
     ├── StoreError  (OSError)       500   a model file or data item cannot be found or read
     └── MissingExtra (ImportError)  500   an optional package is not installed
@@ -107,6 +108,10 @@ class ModelNotReady(StepError):
     """The model is still loading, or could not be loaded."""
 
     status = 503
+
+
+class CaseError(GraphkitError, ValueError):
+    """A recorded case cannot be written, read or replayed."""
 
 
 class StreamError(GraphkitError, OSError):

@@ -43,19 +43,44 @@ def from_json(text: str | bytes) -> Any:
         raise SpecError("the text is nested too deeply") from exc
 
 
-def to_yaml(data: Mapping[str, Any]) -> str:
-    """Return a dict as YAML, in the dict's own order."""
+def to_yaml(data: Any, rows_in_line: bool = False) -> str:
+    """Return a dict or list as YAML, in its own order.
+
+    Parameters
+    ----------
+    data
+        Plain data.
+    rows_in_line
+        Write a list of scalars in one line, as rows of numbers are best read.
+
+    Examples
+    --------
+    >>> print(to_yaml({"inputs": [[1, 2], [3, 4]]}, rows_in_line=True), end="")
+    inputs:
+    - [1, 2]
+    - [3, 4]
+    """
     import yaml
 
     class Dumper(yaml.SafeDumper):
         """Quotes texts with odd line breaks, which YAML would read as plain ones."""
+
+        def represent_sequence(self, tag: str, sequence: Iterable[Any], flow_style: bool | None = None) -> Any:
+            node = super().represent_sequence(tag, sequence, flow_style)
+            if rows_in_line and all(isinstance(item, yaml.ScalarNode) for item in node.value):
+                node.flow_style = True
+            return node
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return rows_in_line or bool(super().ignore_aliases(data))
 
     def represent(dumper: Any, value: str) -> Any:
         style = '"' if _ODD_BREAKS.search(value) else None
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
 
     Dumper.add_representer(str, represent)
-    text: str = yaml.dump(dict(data), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
+    plain = dict(data) if isinstance(data, Mapping) else data
+    text: str = yaml.dump(plain, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
     return text
 
 
