@@ -104,3 +104,9 @@ class Component(Described):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r})"
+
+
+def with_body(event: Any, body: Any) -> Any:
+    """Return the event with another body."""
+    event.body = body
+    return event

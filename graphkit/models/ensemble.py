@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
-from graphkit.core.copying import copies
 from graphkit.core.errors import BadRequest, GraphError, GraphkitError, StepError, choices, nearest
 from graphkit.core.event import Event
 from graphkit.models.addresses import Address
+from graphkit.models.component import with_body
 from graphkit.models.parallel import ExecutorType, ParallelRun
-from graphkit.models.requests import check_inputs, told, with_id
+from graphkit.models.requests import check_inputs, request_copies, told, with_id
 from graphkit.models.stamps import Stamps
 from graphkit.models.v2 import V2ModelServer
 from graphkit.models.voting import (
@@ -29,6 +30,7 @@ from graphkit.models.voting import (
     vote,
 )
 
+_BY_ROW = frozenset({"infer", "predict"})
 _OPERATIONS = frozenset({"infer", "predict", "infer_dict", "predict_dict", "explain"})
 
 # the event, the operation, the log, when it started (perf_counter_ns), the time stamp
@@ -115,7 +117,11 @@ class VotingEnsemble(ParallelRun):
         self.allow_partial = bool(self.kwargs.get("allow_partial"))
         self._who = f"ensemble {self.name!r}"
         self._stamps = Stamps()
-        self._has_own_logic = type(self).logic is not VotingEnsemble.logic
+        cls = type(self)
+        self._has_own_logic = cls.logic is not VotingEnsemble.logic
+        hooks = (cls.logic, cls.validate, cls.extract_results_from_response)
+        usual = (VotingEnsemble.logic, VotingEnsemble.validate, VotingEnsemble.extract_results_from_response)
+        self._direct = self._direct and hooks == usual and self.protocol == "v2"
         # the routes that were there last, and the models behind those that are plain
         self._plain_known: tuple[tuple[Any, ...], list[V2ModelServer]] = ((), [])
         # the shares of the routes that were there last, and the weights that they were made from
@@ -167,6 +173,65 @@ class VotingEnsemble(ParallelRun):
         """
         rows = predictions.tolist() if hasattr(predictions, "tolist") else predictions
         return vote(list(zip(*rows, strict=True)), [float(weight) for weight in weights], self.vote_type)
+
+    # ---- the common case, unrolled --------------------------------------------------------------------------
+
+    @property
+    def shortcut(self) -> Callable[[Any, Any, str], Any] | None:
+        """What answers with the vote of plain models, without events of their own; see :meth:`_answered_at_once`."""
+        is_plain = self._direct and type(self).do_event is VotingEnsemble.do_event
+        return self._answered_at_once if is_plain else None
+
+    def do_event(self, event: Any) -> Any:
+        """Answer one event; returns it, or an awaitable of it."""
+        if self._direct and event._trace is None:
+            answer = self._answered_at_once(event, event.body, event.path)
+            if answer is not None:
+                return then(answer, partial(with_body, event))
+        return super().do_event(event)
+
+    def _answered_at_once(self, event: Any, body: Any, path: str) -> Any:
+        """Return the vote on a valid request where every model is plain, one asked after the other; else ``None``."""
+        if type(body) is not dict or "data_url" in body or type(body.get("inputs")) is not list:
+            return None
+        if self._log is not None or event.method == "GET" or not self._asks_all(self._addresses[path]):
+            return None
+        models = self._plain_models()
+        if not models:
+            return None
+        stamp = self._stamps.now()
+        columns = self._columns(models, body)
+        kinds = plain_kinds(columns)
+        regression = self.vote_type == "regression"
+        if kinds is None or (regression and not are_numbers(kinds)) or not _even(columns, body["inputs"]):
+            # something is not as usual; what the models said is looked at one by one
+            own = event.fork(body)
+            outputs: Any = dict(zip(self.routes, columns, strict=True))
+            if any(type(found) not in PLAIN_TYPES and is_awaitable(found) for found in columns):
+                outputs = self._outputs_later(outputs)
+            return then(then(outputs, partial(self._voted, (own, "infer", None, 0, stamp))), attrgetter("body"))
+        votes = vote(columns, self._shares(tuple(self.routes)), self.vote_type, kinds)
+        return self._response_to(event, body, votes, stamp)
+
+    def _asks_all(self, address: Address) -> bool:
+        """Return whether an address asks the ensemble for a vote; a body's words are heeded on the long way."""
+        model, operation = address.model, address.operation
+        if model == self.name:
+            return operation in _BY_ROW
+        return not operation and model in _BY_ROW and model not in self.routes
+
+    def _columns(self, models: list[V2ModelServer], body: dict[str, Any]) -> list[Any]:
+        """Return what each plain model says to a request of its own; of one that fails, its exception."""
+        columns: list[Any] = []
+        add = columns.append
+        requests = request_copies(body, len(models))
+        for model in models:
+            try:
+                add(model.predict(requests.pop()))
+            except Exception as exc:  # the vote decides what a failed model means
+                route = list(self.routes.values())[len(columns)]
+                columns.append(_failure_of(route, exc))
+        return columns
 
     # ---- whom a request goes to -----------------------------------------------------------------------------
 
@@ -240,18 +305,11 @@ class VotingEnsemble(ParallelRun):
         if request is not None:
             event.body = request
 
-    def _ask_all(self, event: Any, operation: str) -> Any:
-        body = event.body
-        models = None
-        if operation in ("infer", "predict") and type(body) is dict and type(body.get("inputs")) is list:
-            models = self._plain_models() if event._trace is None else None
-        return super()._ask_all(event, operation) if models is None else self._predictions(models, event)
-
     def _plain_models(self) -> list[V2ModelServer] | None:
         """Return the models where asking each is no more than calling its ``predict``, one by one; else ``None``."""
         if self.executor_type is not ExecutorType.ARRAY:
             return None
-        routes = tuple(self.routes.values())
+        routes = (*self.routes.values(),)
         known, models = self._plain_known
         if known != routes:
             models = [route.async_object for route in routes if _is_plain(route)]
@@ -262,20 +320,6 @@ class VotingEnsemble(ParallelRun):
             if not model.ready or model._log is not None:
                 return None
         return models
-
-    def _predictions(self, models: list[V2ModelServer], event: Any) -> Any:
-        """Ask plain models directly, each with a request of its own: what else their answers hold is not needed."""
-        outputs: dict[str, Any] = {}
-        waiting = False
-        requests = copies(event.body, len(models))
-        for key, model, request in zip(self.routes, models, requests, strict=True):
-            try:
-                outputs[key] = found = model.predict(request)
-                if type(found) not in PLAIN_TYPES and is_awaitable(found):
-                    waiting = True
-            except Exception as exc:  # the vote decides what a failed model means
-                outputs[key] = _failure_of(self.routes[key], exc)
-        return self._outputs_later(outputs) if waiting else outputs
 
     async def _outputs_later(self, outputs: dict[str, Any]) -> dict[str, Any]:
         arrived = {}
@@ -293,7 +337,7 @@ class VotingEnsemble(ParallelRun):
             votes = self._count(event.body, answers, failed)
         except Exception as exc:
             if log is not None:
-                log.push(with_id(event.body, self._id(event)), None, operation, started_ns, error=exc)
+                log.push(with_id(event.body, self._id(event, event.body)), None, operation, started_ns, error=exc)
             raise
         return then(votes, partial(self._answer, call, failed))
 
@@ -364,22 +408,25 @@ class VotingEnsemble(ParallelRun):
     def _answer(self, call: _Call, failed: Mapping[str, Exception], votes: Any) -> Any:
         event, operation, log, started_ns, stamp = call
         votes = votes.tolist() if hasattr(votes, "tolist") else votes
-        request, request_id = event.body, self._id(event)
-        response = {
-            "id": request_id,
+        request = event.body
+        response = self._response_to(event, request, votes, stamp)
+        if failed:
+            response["partial"] = {"failed": {key: told(exc) for key, exc in failed.items()}}
+        if log is not None:
+            log.push(with_id(request, response["id"]), response, operation, started_ns)
+        event.body = response
+        return event
+
+    def _response_to(self, event: Any, request: Any, votes: Any, stamp: str) -> dict[str, Any]:
+        return {
+            "id": self._id(event, request),
             "model_name": self.name,
             "outputs": {self.prediction_col_name: votes} if self.format_response_with_col_name_flag else votes,
             "timestamp": stamp,
         }
-        if failed:
-            response["partial"] = {"failed": {key: told(exc) for key, exc in failed.items()}}
-        if log is not None:
-            log.push(with_id(request, request_id), response, operation, started_ns)
-        event.body = response
-        return event
 
-    def _id(self, event: Any) -> Any:
-        given = event.body.get("id") if isinstance(event.body, dict) else None
+    def _id(self, event: Any, request: Any) -> Any:
+        given = request.get("id") if isinstance(request, dict) else None
         return event.id if given is None else given
 
 
@@ -400,6 +447,15 @@ def _is_plain(route: Any) -> bool:
     return (
         isinstance(model, V2ModelServer) and model.is_plain and getattr(route, "call", model.do_event) == model.do_event
     )
+
+
+def _even(columns: list[list[Any]], inputs: list[Any]) -> bool:
+    """Return whether every model made as many predictions, and some at all if there was something to predict."""
+    count = len(columns[0])
+    for column in columns:
+        if len(column) != count:
+            return False
+    return count > 0 or not inputs
 
 
 def _odd_lengths(columns: Mapping[str, list[Any]], inputs: Any) -> str:

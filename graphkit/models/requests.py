@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphkit.core import jsonlike
+from graphkit.core.copying import copies
 from graphkit.core.errors import BadRequest, choices, nearest
+
+_SCALARS: frozenset[type] = frozenset({bool, int, float, str})
 
 
 def check_inputs(request: Any, who: str) -> Any:
@@ -28,6 +31,18 @@ def check_inputs(request: Any, who: str) -> Any:
         hint = "; give it as a list: .tolist()" if callable(getattr(request["inputs"], "tolist", None)) else ""
         raise BadRequest(f"{who} expects 'inputs' to be a list, found {kind(request['inputs'])}{hint}")
     return request
+
+
+def request_copies(request: dict[str, Any], count: int) -> list[Any]:
+    """Return several copies of a request; one that holds nothing but a list of scalars, the commonest, at once.
+
+    >>> request_copies({"inputs": [1, 2]}, 2)
+    [{'inputs': [1, 2]}, {'inputs': [1, 2]}]
+    """
+    inputs = request["inputs"]
+    if len(request) == 1 and _SCALARS.issuperset(map(type, inputs)):
+        return [{"inputs": inputs.copy()} for _ in range(count)]
+    return copies(request, count)
 
 
 def rows_in_order(inputs: Any, names: Sequence[str], who: str) -> list[Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from graphkit.core.awaiting import then
 from graphkit.core.errors import BadRequest, ModelNotFound, StepError, choices, nearest
 from graphkit.core.event import Event
 from graphkit.models.addresses import Address, Addresses
-from graphkit.models.component import Component
+from graphkit.models.component import Component, with_body
 from graphkit.models.requests import body_of, kind
 
 
@@ -59,6 +59,7 @@ class BaseModelRouter(Component):
         self._prepares = cls.preprocess is not BaseModelRouter.preprocess
         self._parses = cls.parse_event is not BaseModelRouter.parse_event
         self._finishes = cls.postprocess is not BaseModelRouter.postprocess
+        self._direct = not (self._prepares or self._parses or self._finishes or self._select or self._put)
 
     def post_init(self, mode: str = "sync", **kwargs: Any) -> None:
         """Say which routes there are; the graph calls it when they are constructed."""
@@ -209,26 +210,37 @@ class ModelRouter(BaseModelRouter):
     {'models': ['double']}
     """
 
+    @property
+    def shortcut(self) -> Callable[[Any, Any, str], Any] | None:
+        """What answers plain models' requests without an event of their own; see :meth:`_answered_at_once`."""
+        is_plain = self._direct and type(self).do_event is ModelRouter.do_event
+        return self._answered_at_once if is_plain else None
+
     def do_event(self, event: Any) -> Any:
         """Answer one event; returns it, or an awaitable of it."""
-        body = event.body
-        if self._direct and type(body) is dict and "data_url" not in body and event.method != "GET":
-            # the common case, unrolled: no hook to call, and the path says it all
-            address = self._addresses[event.path]
-            route = self.routes.get(address.model)
-            if route is not None and address.operation:
-                answered = self._sent(route, event, address.operation)
-                if answered is event:
-                    return event
-                return then(answered, partial(self._pass_back, body, event))
+        if self._direct and event._trace is None:
+            answer = self._answered_at_once(event, event.body, event.path)
+            if answer is not None:
+                return then(answer, partial(with_body, event))
         return super().do_event(event)
 
-    @cached_property
-    def _direct(self) -> bool:
-        """Whether nothing is done before or after a route is asked."""
-        hooks = ("preprocess", "postprocess", "parse_event", "_pass_on", "_route", "_pass_back", "_forked")
-        own = any(getattr(type(self), hook) is not getattr(ModelRouter, hook) for hook in hooks)
-        return not own and self._select is None and self._put is None
+    def _answered_at_once(self, event: Any, body: Any, path: str) -> Any:
+        """Return what a route answers at once, where the path says it all; else ``None``."""
+        if type(body) is not dict or "data_url" in body or event.method == "GET":
+            return None
+        address = self._addresses[path]
+        route: Any = self.routes.get(address.model)
+        shortcut = getattr(route, "shortcut", None)
+        if shortcut is None:
+            return None
+        try:
+            answer = shortcut(event, body, address.operation)
+        except Exception as exc:
+            error = route.failure(exc)  # names the route's step
+            if error is exc:
+                raise
+            raise error from exc
+        return answer if answer is None or type(answer) is dict else _arrived(route, answer)
 
     def _route(self, event: Any, address: Address) -> Any:
         route = self.routes.get(address.model)
@@ -269,3 +281,13 @@ class ModelRouter(BaseModelRouter):
         if not operation and event.method != "GET":
             operation = self._text_in(event.body, "operation")
         return model, operation
+
+
+async def _arrived(route: Any, answer: Any) -> Any:
+    try:
+        return await answer
+    except Exception as exc:
+        error = route.failure(exc)
+        if error is exc:
+            raise
+        raise error from exc

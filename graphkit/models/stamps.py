@@ -6,6 +6,7 @@ import datetime as dt
 import time
 
 _SECOND_NS = 10**9
+_TWO_SECONDS_NS = 2 * 10**9
 
 
 class Stamps:
@@ -29,7 +30,7 @@ class Stamps:
         """Return the time stamp of this moment."""
         base_ns, text = self._second
         since_ns = time.time_ns() - base_ns
-        if not _SECOND_NS <= since_ns < 2 * _SECOND_NS:
+        if not _SECOND_NS <= since_ns < _TWO_SECONDS_NS:
             second, fraction_ns = divmod(base_ns + since_ns, _SECOND_NS)
             text = dt.datetime.fromtimestamp(second, dt.timezone.utc).strftime("%Y-%m-%d %H:%M:%S.")
             self._second = ((second - 1) * _SECOND_NS, text)

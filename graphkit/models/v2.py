@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
 from graphkit.core.errors import BadRequest, GraphError, GraphkitError, ModelNotReady, StepError, choices, nearest
-from graphkit.models.component import Component
+from graphkit.models.component import Component, with_body
 from graphkit.models.requests import check_inputs, kind, rows_in_order, told, with_id
 from graphkit.models.stamps import Stamps
 
@@ -202,20 +203,13 @@ class V2ModelServer(Component):
         """Answer one event, whose path is the operation; the answer, or an awaitable of it, is the event itself."""
         operation = event.path
         body = event.body
-        if operation in _BY_ROW:
-            if (
-                self._direct
-                and self.ready
-                and self._log is None
-                and type(body) is dict
-                and type(body.get("inputs")) is list
-            ):
-                return self._predict_only(event, body)
-            if self._select is not None:
-                body = self._selected(event)
-        else:
-            if self._select is not None:
-                body = self._selected(event)
+        if self._direct:
+            answer = self._answered_at_once(event, body, operation)
+            if answer is not None:
+                return then(answer, partial(with_body, event))
+        if self._select is not None:
+            body = self._selected(event)
+        if operation not in _BY_ROW:
             operation = self._operation(event, body)
         if operation in _BY_ROW or operation in _BY_NAME or (operation == "explain" and self._explains):
             return self._infer(event, operation, body)
@@ -226,21 +220,28 @@ class V2ModelServer(Component):
         """Whether a valid request needs nothing of this model but ``predict``, once it is ready, while not tracked."""
         return self._direct and type(self).do_event is V2ModelServer.do_event
 
-    def _predict_only(self, event: Any, body: dict[str, Any]) -> Any:
-        """Answer a valid request of a model that overrides no hook and is not tracked: the common case, unrolled."""
-        request_id = body.get("id")
+    @property
+    def shortcut(self) -> Callable[[Any, Any, str], Any] | None:
+        """What answers a plain model's requests without an event of their own; see :meth:`_answered_at_once`."""
+        return self._answered_at_once if self.is_plain else None
+
+    def _answered_at_once(self, event: Any, body: Any, operation: str) -> Any:
+        """Return the answer to a valid request, or an awaitable of it: the common case, unrolled; else ``None``."""
+        if operation not in _BY_ROW or not self.ready or self._log is not None:
+            return None
+        if type(body) is not dict or type(body.get("inputs")) is not list:
+            return None
         stamp = self._stamps.now()
         outputs = self.predict(body.copy())
-        if type(outputs) not in PLAIN_TYPES and is_awaitable(outputs):
-            call = (event, "infer", event.id if request_id is None else request_id, stamp, None, 0)
-            return then(outputs, partial(self._go_on, call, 3, body))
-        event.body = {
-            "id": event.id if request_id is None else request_id,
+        answer = {
+            "id": event.id if "id" not in body or body["id"] is None else body["id"],
             "model_name": self.name,
             "outputs": outputs,
             "timestamp": stamp,
         }
-        return event
+        if type(outputs) not in PLAIN_TYPES and is_awaitable(outputs):
+            return then(outputs, lambda arrived: {**answer, "outputs": arrived})
+        return answer
 
     def _operation(self, event: Any, body: Any) -> str:
         """Return the URL's operation, else the body's, else ``infer`` (on GET none, which asks about the model)."""

@@ -21,6 +21,8 @@ _INTEGERS = frozenset({int, bool})
 _NUMBERS = frozenset({int, bool, float})
 # Sums of shares that differ by less are equal: 0.1 + 0.2 ties with 0.3.
 _TIE = 1e-9
+# Shares sum to 1: what has more than half of them can tie with nothing.
+_MOST = 0.5 + _TIE
 
 
 class VoteType(str, Enum):
@@ -153,7 +155,10 @@ def majority(columns: Sequence[Sequence[Any]], shares: Sequence[float]) -> list[
 def _winner(row: tuple[Any, ...], shares: Sequence[float]) -> Any:
     sums: dict[Any, float] = {}
     for label, share in zip(row, shares, strict=True):
-        sums[label] = sums.get(label, 0.0) + share
+        sums[label] = sums[label] + share if label in sums else share
+    for label, total in sums.items():
+        if total > _MOST:
+            return label
     enough = max(sums.values()) - _TIE
     best = [label for label, total in sums.items() if total >= enough]
     return best[0] if len(best) == 1 else min(best, key=_rank)

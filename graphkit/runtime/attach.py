@@ -31,6 +31,7 @@ def attach_object(step: BoundStep, cls: type, instance: Any, extra: Mapping[str,
         _attach(step, getattr(instance, handler), bool(step.record.full_event), extra)
     elif callable(getattr(instance, "do_event", None)):
         _attach(step, instance.do_event, True, extra)
+        step.shortcut = getattr(instance, "shortcut", None) if step.direct else None
     elif callable(getattr(instance, "do", None)):
         _attach(step, instance.do, bool(step.record.full_event), extra)
     elif callable(instance):

@@ -46,6 +46,7 @@ class BoundStep:
         "path",
         "put",
         "record",
+        "shortcut",
         "target",
         "wants_event",
     )
@@ -65,6 +66,8 @@ class BoundStep:
         self.wants_event = False
         # the event goes in and comes out as it is
         self.direct = False
+        # what may answer ``(event, body, path)`` without an event of its own, or say None; for routers and models
+        self.shortcut: Callable[[Any, Any, str], Any] | None = None
         self.is_async = False
         self.may_await = True
         self.emits = False

@@ -59,6 +59,9 @@ class BoundGraph:
         self._programs: dict[tuple[bool, bool], Program] = {}
         self.awaits = any(step.is_async for step in steps.values())
         self._straight: Segment | None = None if self.awaits else self._program(False, False).straight
+        only = self._program(True, False).straight
+        #: Where a router is all there is, what may answer without an event of the run's own.
+        self._shortcut = only.steps[0].shortcut if only is not None and len(only.steps) == 1 else None
         self.holds_back = any(holds_back(step.object) for step in steps.values())
 
     def _program(self, on_loop: bool, traced: bool) -> Program:
@@ -85,6 +88,10 @@ class BoundGraph:
         if straight is not None and trace is None:
             assert straight.run is not None
             try:
+                if self._shortcut is not None:
+                    answer = self._shortcut(event, event.body, event.path)
+                    if answer is not None:
+                        return answer if type(answer) is dict else self._wait(answer)
                 if straight.events:
                     return straight.run(event.body, event.fork(event.body), None).body
                 return straight.run(event.body, event, None)
@@ -104,8 +111,12 @@ class BoundGraph:
         straight = program.straight
         if straight is not None and trace is None:
             assert straight.run is not None
-            own = event.fork(event.body) if straight.events else event
             try:
+                if self._shortcut is not None:
+                    answer = self._shortcut(event, event.body, event.path)
+                    if answer is not None:
+                        return answer if type(answer) is dict else await answer
+                own = event.fork(event.body) if straight.events else event
                 result = straight.run(event.body, own, None)
                 if straight.is_async:
                     result = await result
