@@ -67,7 +67,7 @@ async def run_program(program: Program, body: Any, event: Event, run: Run) -> An
     StepError
         If a step failed and no error handler took it; it names the step and chains the step's own exception.
     """
-    return _answer(program, event, await _answers(program, body, event, run))
+    return _answer(program, event, await _answers(program, body, event, run), run)
 
 
 async def _answers(program: Program, body: Any, event: Event, run: Run) -> Answers:
@@ -87,10 +87,31 @@ async def _answers(program: Program, body: Any, event: Event, run: Run) -> Answe
     return answers
 
 
-def _answer(program: Program, event: Event, answers: Answers) -> Any:
+def _answer(program: Program, event: Event, answers: Answers, run: Run) -> Any:
     if answers.rank is not None:
         return answers.value
-    return None if program.answers else {"id": event.id}
+    if not program.answers:
+        return {"id": event.id}
+    for step in program.joins:
+        came = step.object.give_up(event.id)
+        if came is not None:
+            raise _incomplete(step, came, event, run)
+    return None
+
+
+def _incomplete(step: BoundStep, came: tuple[int, int], event: Event, run: Run) -> StepError:
+    """Return the error of a join that waits in vain: the request is over, and the answer lies behind it."""
+    prefix = step.path[: -len(step.name)]
+    missing = [name for name in step.after if run.trace is not None and not run.trace.has_run(prefix + name)]
+    silent = f": nothing came from {', '.join(map(repr, missing))}" if missing else ""
+    error = StepError(
+        f"step {step.path!r} got {came[0]} of the {came[1]} parts of this event{silent}, so that there is no answer; "
+        f"where only some branches run, let the next step follow them all (after=[...]) without a Merge",
+        step=step.path,
+    )
+    if run.context is not None:
+        run.context.push_error(event, error.message, source=step.path)
+    return error
 
 
 async def walk(program: Program, stack: list[Token], run: Run, answers: Answers, caught: bool = False) -> None:
@@ -235,11 +256,11 @@ async def _run_nested(segment: Segment, body: Any, event: Event, run: Run) -> An
     entry = None if run.trace is None else run.trace.enter(step, body, None)
     try:
         answers = await _answers(sub, body, inner, run)
+        result = _answer(sub, inner, answers, run)
     except Exception as exc:
         if entry is not None:
             run.trace.fail(entry, exc)
         raise
-    result = _answer(sub, inner, answers)
     if entry is not None:
         run.trace.leave(entry, result)
     if answers.rank == RANK_ENDED:

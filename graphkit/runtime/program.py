@@ -54,6 +54,7 @@ class Program:
         "catch",
         "events",
         "handlers",
+        "joins",
         "ordered",
         "parts",
         "path",
@@ -76,6 +77,8 @@ class Program:
         self.parts = False
         # whether anything runs side by side, so that events must know their place in the declared order
         self.ordered = False
+        # the joins without which there is no answer; none where batches may yet send them their parts
+        self.joins: tuple[BoundStep, ...] = ()
         # the only segment, where there is no more to it than that
         self.straight: Segment | None = None
 
@@ -114,9 +117,11 @@ def _wire(program: Program, flow: FlowPlan, heads: Mapping[int, Segment], everyt
         segment.sub.events if segment.sub is not None else any(step.wants_event for step in segment.steps)
         for segment in everything
     )
+    if program.answers:
+        program.joins = _joins(everything)
     program.awaits = any(_awaits(segment) for segment in everything)
     if program.awaits:
-        leads = _leading_to_await(everything)
+        leads = _leading_to([segment for segment in everything if _awaits(segment)], everything)
         for segment in everything:
             segment.parts = sum(id(follower) in leads for follower in segment.next) > 1
         program.parts = sum(id(start) in leads for start in program.starts) > 1
@@ -133,13 +138,27 @@ def _awaits(segment: Segment) -> bool:
     return any(step.is_async for step in segment.steps)
 
 
-def _leading_to_await(everything: list[Segment]) -> set[int]:
-    """Return the ids of the segments from which an awaiting one is reached."""
+def _joins(everything: list[Segment]) -> tuple[BoundStep, ...]:
+    alone = [segment.steps[0] for segment in everything if segment.emits and segment.sub is None]
+    if not any(hasattr(step.object, "give_up") for step in alone):
+        return ()
+    if any(hasattr(step.object, "flush") and not hasattr(step.object, "give_up") for step in alone):
+        return ()
+    ends = _leading_to([segment for segment in everything if segment.rank is not None], everything)
+    return tuple(
+        segment.steps[0]
+        for segment in everything
+        if id(segment) in ends and hasattr(segment.steps[0].object, "give_up")
+    )
+
+
+def _leading_to(wanted: list[Segment], everything: list[Segment]) -> set[int]:
+    """Return the ids of some segments, and of those from which they are reached."""
     before: dict[int, list[Segment]] = {}
     for segment in everything:
         for follower in segment.next:
             before.setdefault(id(follower), []).append(segment)
-    todo = [segment for segment in everything if _awaits(segment)]
+    todo = list(wanted)
     found = {id(segment) for segment in todo}
     while todo:
         for segment in before.get(id(todo.pop()), ()):

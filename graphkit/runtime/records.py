@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from graphkit.core.emit import Emit
+from graphkit.runtime.sent import bodies_of, sent_text
 from graphkit.runtime.snapshot import SCALARS, Snapshots
 
 MOST_RUNS = 50
@@ -187,6 +189,12 @@ class Recorder:
     def leave(self, entry: Entry, result: Any) -> None:
         """Note what a step returned."""
         entry.duration_us = (perf_counter_ns() - entry.started) / 1000
+        if type(result) is Emit:
+            text = sent_text(entry.step, result, self.event)
+            if text is not None:
+                entry.output = self._snapshots.told("Emit", text)
+                return
+            (result,) = bodies_of(result)
         entry.result = result
         entry.output = result if type(result) in SCALARS else self._snapshots.take(result)
 
@@ -203,6 +211,10 @@ class Recorder:
             entry.error = text if self._secrets is None else self._secrets.redact(text)
             entry.traceback = where if self._secrets is None else self._secrets.redact(where)
             entry.result = entry.output = None
+
+    def has_run(self, path: str) -> bool:
+        """Return whether a step has run and did not fail."""
+        return any(entry.step.path == path and entry.error is None for entry in self._entries)
 
     def step_that_gave(self, result: Any) -> str | None:
         """Return the path of the step that returned this very object, the last one of them."""

@@ -42,6 +42,13 @@ class Preview:
         self.text = preview(value)
         self.excerpt: Any = None
 
+    @classmethod
+    def told(cls, kind: str, text: str) -> Preview:
+        """Return a preview whose text says it all."""
+        new = cls.__new__(cls)
+        new.type, new.text, new.excerpt = kind, text, None
+        return new
+
     def __repr__(self) -> str:
         return self.text
 
@@ -77,6 +84,12 @@ class Snapshots:
             taken = _preview(value, self._secrets, MOST_RUN_BYTES - self.size)
             self.size += len(taken.text) + (0 if taken.excerpt is None else weight_of(taken.excerpt))
         return taken
+
+    def told(self, kind: str, text: str) -> Preview:
+        """Return a text about a value as its preview."""
+        text = text if self._secrets is None else self._secrets.redact(text)
+        self.size += len(text)
+        return Preview.told(kind, text)
 
 
 class _Copier:

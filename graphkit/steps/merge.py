@@ -28,7 +28,9 @@ class Merge(LibraryStep):
 
     A part that never comes (a branch may have filtered it out) must not hold the others for ever: once
     ``max_behind`` newer joins wait, or after ``timeout_s``, a join is evicted; that is counted, and pushed to the
-    error stream. Parts that arrive later still are counted and dropped.
+    error stream. Parts that arrive later still are counted and dropped. Where a request ends without an answer since a
+    join behind branches of it waits in vain, the join is given up and the request fails with status 500; joins by key,
+    of ``expected_num_events``, or with ``timeout_s`` may be completed by other requests, and wait.
 
     Parameters
     ----------
@@ -93,6 +95,7 @@ class Merge(LibraryStep):
         self._by_path = self._key_function()
         # Known once: looking at the class at each event would cost as much as the join.
         self._by_id = key_path is None and type(self).get_join_key is Merge.get_join_key
+        self._by_branch = self._by_id and timeout_s is None and expected_num_events is None
         self._clock = clock
         self._lock = threading.Lock()
         self._acquire, self._release = self._lock.acquire, self._lock.release
@@ -171,6 +174,31 @@ class Merge(LibraryStep):
             evicted = [self._evict(key) for key in keys]
         self._report(evicted, f"{self.timeout_s} s are over" if expired_only else "the graph was drained")
         return NOTHING
+
+    def give_up(self, event_id: Hashable) -> tuple[int, int] | None:
+        """Drop what waits for the other parts of an event when its request is over, so that none can come any more.
+
+        Returns
+        -------
+        tuple of int, or None
+            How many parts came, and how many make a join; ``None`` where nothing waits, or more may come with other
+            requests: joins by key, of an expected number, or with a timeout.
+        """
+        if not self._by_branch or self._expected is None:
+            return None
+        with self._lock:
+            if event_id not in self._joins:
+                return None
+            self.evicted += 1
+            return len(self._remove(event_id)), self._expected
+
+    def waiting_text(self, event_id: Hashable) -> str:
+        """Return why nothing went on, for the record of a run."""
+        with self._lock:
+            join = self._joins.get(event_id) if self._by_id else None
+        if join is not None:
+            return f"waits: {len(join)} of {self._expected} came"
+        return "dropped: it came too late" if self._by_id else "waits for the other parts"
 
     @property
     def pending(self) -> int:
