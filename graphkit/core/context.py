@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphkit.core.errors import told
 from graphkit.core.event import Response
 from graphkit.core.jsonlike import decode, snapshot
 from graphkit.core.logger import Logger
@@ -159,7 +160,7 @@ class GraphContext:
         try:
             stream.push(self.redact(record))
         except Exception as exc:
-            self.logger.error(self.redact(f"the error stream could not be written: {type(exc).__name__}: {exc}"))
+            self.logger.error(self.redact(f"the error stream could not be written: {told(exc)}"))
 
     def __repr__(self) -> str:
         return f"GraphContext(function={self.current_function!r}, is_mock={self.is_mock})"

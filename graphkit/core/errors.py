@@ -144,6 +144,20 @@ class MissingExtra(GraphkitError, ImportError):
         return type(self), self._missing
 
 
+def told(exc: BaseException) -> str:
+    """Return what went wrong as one text: the exception's type and its text, as a traceback ends.
+
+    An error that graphkit raised on purpose is a sentence that reads well without the name of its class.
+
+    >>> told(KeyError("x")), told(RuntimeError()), told(GraphkitError("no such step"))
+    ("KeyError: 'x'", 'RuntimeError', 'no such step')
+    """
+    text = str(exc)
+    if isinstance(exc, GraphkitError) and text:
+        return text
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """Return ``", did you mean 'x'?"`` for the allowed name closest to ``name``, else an empty string.
 

@@ -9,12 +9,12 @@ from operator import attrgetter
 from typing import Any
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
-from graphkit.core.errors import BadRequest, GraphError, GraphkitError, StepError, choices, nearest
+from graphkit.core.errors import BadRequest, GraphError, GraphkitError, StepError, choices, nearest, told
 from graphkit.core.event import Event
 from graphkit.models.addresses import Address
 from graphkit.models.component import with_body
 from graphkit.models.parallel import ExecutorType, ParallelRun
-from graphkit.models.requests import check_inputs, request_copies, told, with_id
+from graphkit.models.requests import check_inputs, request_copies, with_id
 from graphkit.models.stamps import Stamps
 from graphkit.models.v2 import V2ModelServer
 from graphkit.models.voting import (
@@ -386,8 +386,7 @@ class VotingEnsemble(ParallelRun):
         try:
             return self.extract_results_from_response(outputs)
         except Exception as exc:
-            text = str(exc) if isinstance(exc, GraphkitError) else told(exc)
-            raise StepError(f"{self._model(key)}: {text}") from exc
+            raise StepError(f"{self._model(key)}: {told(exc)}") from exc
 
     def _checked(self, key: str, predictions: Any) -> list[Any]:
         column = column_of(predictions, self._model(key))

@@ -18,10 +18,11 @@ from graphkit.core.errors import (
     StepError,
     choices,
     nearest,
+    told,
 )
 from graphkit.core.event import Event
 from graphkit.models.addresses import Address
-from graphkit.models.requests import kind, told
+from graphkit.models.requests import kind
 from graphkit.models.router import BaseModelRouter
 
 

@@ -113,12 +113,3 @@ def kind(value: Any) -> str:
     ('a value of type list', 'nothing')
     """
     return "nothing" if value is None else f"a value of type {type(value).__name__}"
-
-
-def told(exc: BaseException) -> str:
-    """Return an exception as one line.
-
-    >>> told(KeyError("x")), told(RuntimeError())
-    ("KeyError: 'x'", 'RuntimeError')
-    """
-    return f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from graphkit.core.errors import GraphError
+from graphkit.core.errors import GraphError, told
 from graphkit.core.extras import load
 from graphkit.core.jsonlike import decode, snapshot
 
@@ -116,7 +116,7 @@ class ModelLog:
                 self.failed += len(records)
             self._context.logger.error(
                 f"model {self._model.name!r}: {len(records)} tracking records could not be pushed: "
-                f"{type(exc).__name__}: {exc}"
+                f"{told(exc)}"
             )
 
     def _record(self, request: Any, response: Any, op: str, took_us: int, error: Any) -> bytes:

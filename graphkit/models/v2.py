@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
-from graphkit.core.errors import BadRequest, GraphError, GraphkitError, ModelNotReady, StepError, choices, nearest
+from graphkit.core.errors import BadRequest, GraphError, GraphkitError, ModelNotReady, StepError, choices, nearest, told
 from graphkit.models.component import Component, with_body
-from graphkit.models.requests import check_inputs, kind, rows_in_order, told, with_id
+from graphkit.models.requests import check_inputs, kind, rows_in_order, with_id
 from graphkit.models.stamps import Stamps
 
 _BY_ROW = frozenset({"infer", "predict"})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphkit.core.awaiting import is_awaitable
-from graphkit.core.errors import GraphError
+from graphkit.core.errors import GraphError, nearest, told
 from graphkit.core.expr import is_expression
 from graphkit.plan.compile import Plan
 from graphkit.plan.topology import EdgeKind, Node
@@ -168,7 +168,6 @@ class Binder:
     def _class_target(self, path: str, record: Task, cls: type, args: dict[str, Any], lookup: Lookup) -> Target:
         handler = record.handler
         if handler and not hasattr(cls, handler):
-            from graphkit.core.errors import nearest
             from graphkit.runtime.resolve import methods_of
 
             if parameters_may_add(cls):
@@ -316,7 +315,7 @@ def _construction_problem(path: str, exc: Exception) -> str:
     where = f"step {path!r}" if path else "the router"
     if isinstance(exc, GraphError):
         return f"{where}: {exc.message}" if path and not exc.step else exc.message
-    return f"{where} could not be made: {type(exc).__name__}: {exc}"
+    return f"{where} could not be made: {told(exc)}"
 
 
 def _close(step: BoundStep) -> None:
@@ -325,7 +324,7 @@ def _close(step: BoundStep) -> None:
         try:
             result = close()
         except Exception as exc:
-            step.context.logger.warning(f"step {step.path!r} could not be closed: {type(exc).__name__}: {exc}")
+            step.context.logger.warning(f"step {step.path!r} could not be closed: {told(exc)}")
             return
         if is_awaitable(result) and hasattr(result, "close"):
             result.close()

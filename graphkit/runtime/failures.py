@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphkit.core.errors import GraphkitError, StepError
+from graphkit.core.errors import GraphkitError, StepError, told
 
 
 class Answered(Exception):  # no error: a step ended the flow with an answer
@@ -29,8 +29,7 @@ def named(exc: BaseException, path: str, function: str = "") -> StepError:
         new = _like(exc, f"{where}: {exc.message}" if path else exc.message, path)
     else:
         status = exc.status if isinstance(exc, GraphkitError) else 500
-        text = f": {exc}" if str(exc) else ""
-        new = StepError(f"{where} failed: {type(exc).__name__}{text}", step=path, status=status)
+        new = StepError(f"{where} failed: {told(exc)}", step=path, status=status)
     return new
 
 
@@ -52,6 +51,9 @@ def uncopyable(exc: TypeError, path: str) -> StepError:
 
 
 def message_of(exc: BaseException) -> str:
-    """Return what went wrong, in the step's own words."""
-    cause = exc.__cause__ if isinstance(exc, StepError) and exc.__cause__ is not None else exc
-    return str(cause) or type(cause).__name__
+    """Return what went wrong, as the step itself raised it.
+
+    >>> message_of(KeyError("x"))
+    "KeyError: 'x'"
+    """
+    return told(exc.__cause__ if isinstance(exc, StepError) and exc.__cause__ is not None else exc)

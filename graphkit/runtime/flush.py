@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphkit.core.emit import Emit
+from graphkit.core.errors import told
 from graphkit.core.event import Event
 from graphkit.runtime.failures import named
 from graphkit.runtime.fold import Fork
@@ -111,5 +112,5 @@ def _tick(graph_ref: Any, stop: threading.Event, interval_s: float) -> None:
             graph.flush(expired_only=True)
         except Exception as exc:
             # no request waits for this event; the error stream has it already
-            graph.context.logger.error(f"an expired event failed: {exc}")
+            graph.context.logger.error(f"an expired event failed: {told(exc)}")
         del graph

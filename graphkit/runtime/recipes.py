@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graphkit.core.context import GraphContext
-from graphkit.core.errors import GraphError, StepError
+from graphkit.core.errors import GraphError, StepError, told
 from graphkit.core.expr import compile_expression
 from graphkit.runtime.attach import attach_function, attach_object
 from graphkit.runtime.bound import BoundStep
@@ -59,7 +59,7 @@ def write_recipe(route: Any, context: Any, folder: Path) -> str:
         blob = cloudpickle.dumps(parts)
     except Exception as exc:
         raise GraphError(
-            f"step {route.path!r} cannot run in another process: {type(exc).__name__}: {exc}; "
+            f"step {route.path!r} cannot run in another process: {told(exc)}; "
             f"use executor_type='thread'",
             step=route.path,
         ) from exc

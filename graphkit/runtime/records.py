@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from graphkit.core.emit import Emit
+from graphkit.core.errors import told
 from graphkit.runtime.sent import bodies_of, sent_text
 from graphkit.runtime.snapshot import SCALARS, Snapshots
 
@@ -205,8 +206,7 @@ class Recorder:
             from graphkit.runtime.user_code import own_exception, user_traceback  # only failures need it
 
             own = own_exception(exc)
-            text = str(own)
-            text = f"{type(own).__name__}: {text}" if text else type(own).__name__
+            text = told(own)
             where = user_traceback(own)
             entry.error = text if self._secrets is None else self._secrets.redact(text)
             entry.traceback = where if self._secrets is None else self._secrets.redact(where)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphkit.core.context import GraphContext, StreamContext
-from graphkit.core.errors import GraphError, GraphkitError
+from graphkit.core.errors import GraphError, GraphkitError, told
 from graphkit.core.namespace import caller_namespace
 from graphkit.core.protocols import seam
 from graphkit.runtime.graph import BoundGraph
@@ -278,7 +278,7 @@ class ServerBase:
             raise
         except Exception as exc:
             self._initialized_by = None
-            raise GraphError(f"graph_initializer failed: {type(exc).__name__}: {exc}") from exc
+            raise GraphError(f"graph_initializer failed: {told(exc)}") from exc
 
     def _tracking_stream(self) -> StreamContext:
         """Return where tracking writes; what was tracked before the server got ready again is still there."""

@@ -7,7 +7,7 @@ import pytest
 
 import graphkit
 from graphkit.core import errors
-from graphkit.core.errors import GraphError, GraphkitError, MissingExtra, SpecError, StepError, choices, nearest
+from graphkit.core.errors import GraphError, GraphkitError, MissingExtra, SpecError, StepError, choices, nearest, told
 
 CLASSES = {
     name: value for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, GraphkitError)
@@ -116,3 +116,17 @@ def test_choices_are_sorted_and_cut():
     assert choices(["b", "a", "a"]) == "'a', 'b'"
     assert choices([]) == "none"
     assert choices(map(str, range(100, 120)), most=2) == "'100', '101' and 18 more"
+
+
+@pytest.mark.parametrize(
+    ("exc", "text"),
+    [
+        (KeyError("x"), "KeyError: 'x'"),
+        (ValueError("too small"), "ValueError: too small"),
+        (ValueError(), "ValueError"),
+        (GraphError("no such step"), "no such step"),
+        (StepError(), "StepError"),
+    ],
+)
+def test_an_exception_is_told_with_its_type_and_a_sentence_of_our_own_without(exc, text):
+    assert told(exc) == text

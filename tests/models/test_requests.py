@@ -5,7 +5,7 @@ import io
 import pytest
 
 from graphkit.core.errors import BadRequest
-from graphkit.models.requests import body_of, told
+from graphkit.models.requests import body_of
 
 
 @pytest.mark.parametrize("body", ['{"inputs": [1]}', b'{"inputs": [1]}', bytearray(b'{"inputs": [1]}')])
@@ -45,7 +45,3 @@ def test_an_image_becomes_one_input():
 @pytest.mark.parametrize("body", [[1, 2], None, 5, b"", "", {"a": 1}])
 def test_objects_and_empty_text_stay_as_they_are(body):
     assert body_of(body, None, "inputs", "router 'r'") is body
-
-
-def test_an_exception_without_text_is_told_by_its_name():
-    assert told(ValueError()) == "ValueError"

@@ -235,7 +235,7 @@ def test_a_stream_that_fails_is_logged_and_counted_and_breaks_nothing(make_log, 
         push(log)
         push(log)
     assert log.failed == 2
-    assert "model 'iris': 2 tracking records could not be pushed: StreamError: disk full" in caplog.text
+    assert "model 'iris': 2 tracking records could not be pushed: disk full" in caplog.text
     stream.fails = False
     push(log)
     push(log)

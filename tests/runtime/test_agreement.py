@@ -321,7 +321,7 @@ CASES: list[tuple[Callable[[RootFlowStep], None], Any, Any]] = [
     (nested, 1, 7),
     (handled, 1, 200),
     (handled_later, 1, 13),
-    (caught, 1, {"fail": "no 2"}),
+    (caught, 1, {"fail": "ValueError: no 2"}),
     (answered_by_a_response, 1, Response(body="made", status_code=201)),
     (answered_in_the_middle, 1, 2),
     (responder_among_others, 1, 2),

@@ -173,9 +173,10 @@ def test_an_error_is_named_once_and_keeps_its_kind() -> None:
     assert retold(own, own.message) is own
 
 
-def test_a_message_is_in_the_steps_own_words() -> None:
+def test_a_message_is_the_steps_own_exception_with_its_type() -> None:
     error = named(ValueError("no"), "a")
     error.__cause__ = ValueError("no")
-    assert message_of(error) == "no"
+    assert message_of(error) == "ValueError: no"
     assert message_of(BadRequest("bad")) == "bad"
+    assert message_of(KeyError("x")) == "KeyError: 'x'"
     assert message_of(KeyError()) == "KeyError"

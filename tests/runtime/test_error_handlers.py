@@ -56,7 +56,7 @@ def test_the_handler_gets_error_and_origin_and_its_result_is_the_answer(new_grap
     step = graph.to(name="first", handler="(event + 1)").to(failing, name="bad")
     step.to(name="never", handler=fail)
     step.error_handler(name="catch", handler=told, full_event=True)
-    assert ask(mock(graph), 1) == [{"bad": "no 2"}, "bad", 2]
+    assert ask(mock(graph), 1) == [{"bad": "ValueError: no 2"}, "bad", 2]
 
 
 def test_without_full_event_the_handler_gets_the_body_that_the_step_got(new_graph: Any, ask: Any, failing: Any) -> None:
@@ -89,7 +89,7 @@ def test_with_full_event_the_handler_may_return_the_event_or_any_value(new_graph
     graph = new_graph()
     graph.to(fail).to(name="last", handler="(event)")
     graph["fail"].error_handler(name="catch", handler=mend, full_event=True, before="last")
-    assert ask(mock(graph), 1) == {"mended": {"fail": "no 1"}}
+    assert ask(mock(graph), 1) == {"mended": {"fail": "ValueError: no 1"}}
     graph["fail"].error_handler(name="catch", handler=lambda event: None, full_event=True, before="last")
     assert ask(mock(graph), 1) is None
 
@@ -122,7 +122,7 @@ def test_errors_of_one_event_add_up(new_graph: Any, ask: Any) -> None:
     graph.to(name="one", handler=fail).to(name="two", handler=fail)
     graph["one"].error_handler(name="h1", handler="(event)", before="two")
     graph["two"].error_handler(name="h2", handler=told, full_event=True)
-    assert ask(mock(graph), 1) == [{"one": "no 1", "two": "no 1"}, "two", 1]
+    assert ask(mock(graph), 1) == [{"one": "ValueError: no 1", "two": "ValueError: no 1"}, "two", 1]
 
 
 def test_a_handler_in_a_branch_concerns_that_branch_alone(new_graph: Any, ask: Any) -> None:
@@ -186,7 +186,7 @@ def test_the_handler_of_the_graph_ends_it(new_graph: Any, ask: Any, failing: Any
     graph = new_graph()
     graph.to(failing, name="bad").to(name="never", handler=fail)
     graph.error_handler(name="catch", handler=told, full_event=True)
-    assert ask(mock(graph), 1) == [{"bad": "no 1"}, "bad", 1]
+    assert ask(mock(graph), 1) == [{"bad": "ValueError: no 1"}, "bad", 1]
 
 
 def test_a_handler_of_a_step_goes_before_that_of_the_graph(new_graph: Any, ask: Any) -> None:
@@ -200,7 +200,7 @@ def test_a_handler_that_fails_is_taken_by_that_of_the_graph(new_graph: Any, ask:
     graph = new_graph()
     graph.to(fail).error_handler(name="own", handler=fail)
     graph.error_handler(name="all", handler=told, full_event=True)
-    assert ask(mock(graph), 1) == [{"fail": "no 1", "own": "no 1"}, "own", 1]
+    assert ask(mock(graph), 1) == [{"fail": "ValueError: no 1", "own": "ValueError: no 1"}, "own", 1]
 
 
 @pytest.mark.parametrize("steps_behind", [0, 1, 2])
@@ -246,7 +246,7 @@ def nested(graph: Any, **step: Any) -> Any:
 def test_a_failure_in_a_nested_flow_reaches_the_outer_handlers(new_graph: Any, ask: Any, failing: Any) -> None:
     graph = new_graph()
     nested(graph, class_name=failing).error_handler(name="catch", handler=told, full_event=True)
-    assert ask(mock(graph), 1) == [{"inner": "no 2"}, "inner/bad", 1]
+    assert ask(mock(graph), 1) == [{"inner": "ValueError: no 2"}, "inner/bad", 1]
 
 
 def test_a_nested_flow_handles_its_own_failures(new_graph: Any, ask: Any) -> None:
@@ -270,7 +270,8 @@ def test_a_failing_route_is_a_failure_of_its_router(new_graph: Any, ask: Any) ->
     router = graph.to("*", name="router")
     router.add_route("one", handler=fail)
     router.error_handler(name="catch", handler=told, full_event=True)
-    assert ask(mock(graph), {"x": 1}, path="/one/infer") == [{"router": "no {'x': 1}"}, "router/one", {"x": 1}]
+    answer = [{"router": "ValueError: no {'x': 1}"}, "router/one", {"x": 1}]
+    assert ask(mock(graph), {"x": 1}, path="/one/infer") == answer
 
 
 # ---- what the caller and the error stream see ---------------------------------------------------------------------
@@ -294,7 +295,7 @@ def test_an_error_names_the_step_and_chains_its_own(new_graph: Any, failing: Any
         (BadRequest("bad input"), "step 'bad': bad input", 400),
         (ModelNotFound("no such"), "step 'bad': no such", 404),
         (StepError("busy", status=429), "step 'bad': busy", 429),
-        (StreamError("gone"), "step 'bad' failed: StreamError: gone", 500),
+        (StreamError("gone"), "step 'bad' failed: gone", 500),
         (StepError("mine", step="other"), "mine", 500),
         (ZeroDivisionError(), "step 'bad' failed: ZeroDivisionError", 500),
     ],
@@ -392,7 +393,7 @@ def test_an_exception_that_is_raised_again_and_again_is_told_to_the_right_step(n
     graph.add_step(name="b", handler=raise_same, after="a").error_handler(name="tell", handler=told, full_event=True)
     server = mock(graph)
     for _ in range(2):
-        assert ask(server, 1) == [{"a": "same", "b": "same"}, "b", 1]
+        assert ask(server, 1) == [{"a": "ValueError: same", "b": "ValueError: same"}, "b", 1]
 
 
 # ---- the spec -----------------------------------------------------------------------------------------------------

@@ -425,7 +425,7 @@ def test_a_request_that_cannot_be_copied_names_the_step_that_starts(
     assert [record["source"] for record in server._error_stream_object.read()] == ["a", "a"]
     graph.error_handler(name="catch", handler=lambda event: event.error, full_event=True)
     for told in (server.run(Event(Stuck()), get_body=True), server.test(body=Stuck())):
-        assert told == {"a": UNCOPYABLE}
+        assert told == {"a": f"TypeError: {UNCOPYABLE}"}
 
 
 def test_an_error_handler_takes_what_cannot_be_copied(new_graph: Any, ask: Any) -> None:
@@ -434,7 +434,7 @@ def test_an_error_handler_takes_what_cannot_be_copied(new_graph: Any, ask: Any) 
     first.to(name="a", handler=str)
     first.to(name="b", handler=str)
     graph.error_handler(name="catch", handler=lambda event: [event.error, event.origin_state], full_event=True)
-    assert ask(mock(graph), 1) == [{"made": UNCOPYABLE}, "made"]
+    assert ask(mock(graph), 1) == [{"made": f"TypeError: {UNCOPYABLE}"}, "made"]
 
 
 class Meeting:

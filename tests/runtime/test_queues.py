@@ -88,7 +88,7 @@ def test_branches_may_end_in_a_queue_beside_a_responder(new_graph: Any, ask: Any
 def test_a_body_that_cannot_be_stored_is_an_error_of_the_queue(new_graph: Any, ask: Any) -> None:
     graph = new_graph()
     graph.to(name="odd", handler=lambda body: object).to(QueueStep("q"))
-    with pytest.raises(StepError, match=r"step 'q' failed: StreamError: .*cannot be written as JSON"):
+    with pytest.raises(StepError, match=r"step 'q' failed: .*cannot be written as JSON"):
         ask(mock(graph), 1)
 
 
@@ -97,7 +97,7 @@ def test_settings_reach_the_stream(new_graph: Any, ask: Any) -> None:
     queue = graph.to(QueueStep("q", maxlen=1, shards=2, retention_in_hours=1))
     server = mock(graph)
     ask(server, 1)
-    with pytest.raises(StepError, match="step 'q' failed: StreamError: stream memory://q is full"):
+    with pytest.raises(StepError, match="step 'q' failed: stream memory://q is full"):
         ask(server, 2)
     assert queue.async_object.maxlen == 1
 
@@ -116,7 +116,7 @@ def test_a_stream_that_cannot_be_opened_is_told_when_the_graph_is_bound(
 ) -> None:
     graph = new_graph()
     graph.to(QueueStep.from_dict(step.to_dict()))
-    with pytest.raises(GraphError, match="step 'q' could not be made: StreamError: .*" + problem):
+    with pytest.raises(GraphError, match="step 'q' could not be made: .*" + problem):
         mock(graph).init_object()
 
 
