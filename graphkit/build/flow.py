@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import Any, ClassVar, NoReturn
 
 from graphkit.build.base import BaseStep
+from graphkit.build.mock import MockServerMixin
 from graphkit.build.picture import PictureMixin
 from graphkit.build.place import insert, place_after
 from graphkit.build.shorthand import make_step
 from graphkit.core.errors import GraphError, choices, nearest
-from graphkit.core.protocols import seam
 from graphkit.plan.checks import engine_problem
 
 
@@ -297,40 +297,10 @@ class FlowStep(PictureMixin, BaseStep):
         return f"{type(self).__name__}({len(self._steps)} steps)"
 
 
-class RootFlowStep(FlowStep):
+class RootFlowStep(MockServerMixin, FlowStep):
     """The outermost flow of a graph; see :func:`graphkit.new_flow`."""
 
     kind: ClassVar[str] = "root"
-
-    def to_mock_server(
-        self,
-        namespace: Any = None,
-        current_function: str | None = "*",
-        parameters: Mapping[str, Any] | None = None,
-        track_models: bool = False,
-        secret_sources: Any = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Return a server over this graph for tests; it sees steps that are added later.
-
-        Parameters
-        ----------
-        namespace
-            Where names are looked up; left out, the caller's globals, by reference.
-        current_function
-            The child function that the server is: ``"*"`` for all of them, ``""`` for the root.
-        parameters, track_models, secret_sources, **kwargs
-            As in :class:`~graphkit.GraphServer`.
-        """
-        return seam.mock_server(
-            self,
-            namespace=namespace,
-            current_function=current_function,
-            parameters=parameters,
-            track_models=track_models,
-            secret_sources=secret_sources,
-            **kwargs,
-        )
 
 
 def new_flow(name: str | None = None, engine: str | None = "async") -> RootFlowStep:

@@ -25,7 +25,8 @@ def topology_of(step: Any, spec: Any = None) -> Any:
         # alone, a nested flow's links to its siblings lead nowhere
         own = fields["on_error"] if fields["on_error"] in spec.steps else None
         spec = RootFlow(**{**fields, "after": (), "on_error": own})
-    elif not isinstance(spec, Flow) and (spec.after or spec.on_error):
+    elif not isinstance(spec, Flow) and step.parent is not None and (spec.after or spec.on_error):
+        # its place in a flow; a router that has none is the whole graph, in which both would mean nothing
         spec = msgspec.structs.replace(spec, after=(), on_error=None)
     return trace_topology(spec)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphkit.build.base import BaseStep, field_dict, names_of
 from graphkit.build.fields import FieldDict, FieldList
+from graphkit.build.mock import MockServerMixin
 from graphkit.build.picture import PictureMixin
 from graphkit.core.errors import choices, nearest
 
@@ -164,7 +165,7 @@ class ErrorStep(TaskStep):
         self.__dict__["_before"] = FieldList(names_of(value), self._touch)
 
 
-class RouterStep(PictureMixin, TaskStep):
+class RouterStep(MockServerMixin, PictureMixin, TaskStep):
     """A step that passes each event on to one or several of its routes.
 
     Parameters
@@ -289,6 +290,10 @@ class RouterStep(PictureMixin, TaskStep):
 
     def __bool__(self) -> bool:
         return True
+
+    def __repr__(self) -> str:
+        # a root has no name
+        return super().__repr__() if self.name else f"{type(self).__name__}({len(self._routes)} routes)"
 
     def _no_route(self, key: str) -> KeyError:
         return KeyError(

@@ -10,6 +10,9 @@ from graphkit.core.jsonlike import decode, snapshot
 from graphkit.core.logger import Logger
 
 
+_LEVEL = "info"
+
+
 class StreamContext:
     """Where model tracking writes: ``enabled``, ``output_stream``, ``hostname``, ``function_uri``."""
 
@@ -37,7 +40,8 @@ class GraphContext:
     Parameters
     ----------
     level
-        Lowest level that ``logger`` writes; used when neither ``logger`` nor ``nuclio_context`` brings one.
+        Lowest level that ``logger`` writes; used when neither ``logger`` nor ``nuclio_context`` brings one. The
+        default leaves a level that was set with ``logging.getLogger("graphkit").setLevel(...)``.
     logger
         A logger to use.
     server
@@ -53,7 +57,7 @@ class GraphContext:
 
     def __init__(
         self,
-        level: str | None = "info",
+        level: str | None = _LEVEL,
         logger: Any = None,
         server: Any = None,
         nuclio_context: Any = None,
@@ -85,7 +89,7 @@ class GraphContext:
     def logger(self) -> Any:
         """The logger; made when first asked for."""
         if self._logger is None:
-            self._logger = Logger(level=self._level, redact=self.redact)
+            self._logger = Logger(level=self._level, redact=self.redact, weakly=self._level == _LEVEL)
         return self._logger
 
     @logger.setter

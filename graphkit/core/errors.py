@@ -152,7 +152,10 @@ def told(exc: BaseException) -> str:
     >>> told(KeyError("x")), told(RuntimeError()), told(GraphkitError("no such step"))
     ("KeyError: 'x'", 'RuntimeError', 'no such step')
     """
-    text = str(exc)
+    try:
+        text = str(exc)
+    except Exception as failure:  # a user's exception may fail to say what it is
+        text = f"(its text raised {type(failure).__name__})"
     if isinstance(exc, GraphkitError) and text:
         return text
     return f"{type(exc).__name__}: {text}" if text else type(exc).__name__

@@ -128,6 +128,17 @@ class Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc]  # simp
         except simpleeval.AttributeDoesNotExist as exc:
             raise Missing(f"found no {node.attr!r} in {_titled(self._eval(node.value))}") from exc
 
+    def _eval_comprehension(self, node: Any) -> Any:
+        try:
+            return super()._eval_comprehension(node)
+        except simpleeval.IterableTooLong:
+            if self._max_count <= simpleeval.MAX_COMPREHENSION_LENGTH:
+                raise  # it was not the loop, but what it made
+            raise simpleeval.IterableTooLong(
+                f"the loops of an expression go through {simpleeval.MAX_COMPREHENSION_LENGTH:,} items at most, and here "
+                f"there are more; use a function, which has no limit"
+            ) from None
+
     def _eval_formattedvalue(self, node: Any) -> str:
         value = self._eval(node.value)
         if node.conversion in _CONVERSIONS:

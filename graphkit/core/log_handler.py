@@ -11,7 +11,14 @@ class Shown(logging.Handler):
 
     The standard library would then show warnings only, and a notebook's user would look in vain for what a step logs.
     Once somebody sets up logging, for the record's logger or one above it, this handler is silent.
+
+    Attributes
+    ----------
+    level_set
+        The level that graphkit gave to the handler's logger last; a level that is not this one is somebody else's.
     """
+
+    level_set: int = logging.NOTSET
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, if it would be lost."""
@@ -30,7 +37,19 @@ class Shown(logging.Handler):
             self.handleError(record)
 
 
-def show(logger: logging.Logger) -> None:
-    """Make a logger's records appear while nobody has set up logging."""
-    if not any(isinstance(handler, Shown) for handler in logger.handlers):
-        logger.addHandler(Shown())
+def show(logger: logging.Logger) -> Shown:
+    """Make a logger's records appear while nobody has set up logging; returns the handler that does it."""
+    for handler in logger.handlers:
+        if isinstance(handler, Shown):
+            return handler
+    shown = Shown()
+    logger.addHandler(shown)
+    return shown
+
+
+def set_level(logger: logging.Logger, level: str, weakly: bool) -> None:
+    """Give a logger a level by name; ``weakly`` only if nobody else has given it one."""
+    shown = show(logger)
+    if not weakly or logger.level in (logging.NOTSET, shown.level_set):
+        logger.setLevel(level.upper())
+        shown.level_set = logger.level

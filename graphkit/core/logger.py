@@ -22,20 +22,26 @@ class Logger:
         Lowest level that is logged, as a name (``"debug"``, ``"info"``, ...); ``None`` leaves the level as it is.
     redact
         Takes secrets out of a text, before it is logged.
+    weakly
+        Leave a level that was set by other means, such as ``logging.getLogger("graphkit").setLevel(...)``.
     """
 
     def __init__(
-        self, name: str = "graphkit", level: str | None = None, redact: Callable[[str], str] | None = None
+        self,
+        name: str = "graphkit",
+        level: str | None = None,
+        redact: Callable[[str], str] | None = None,
+        weakly: bool = False,
     ) -> None:
         import logging
 
-        from graphkit.core.log_handler import show
+        from graphkit.core.log_handler import set_level, show
 
         self._logger = logging.getLogger(name)
         show(self._logger)
         self._redact = redact
         if level is not None:
-            self._logger.setLevel(level.upper())
+            set_level(self._logger, level, weakly)
 
     def _log(self, level: int, message: object, args: tuple[Any, ...], values: dict[str, Any]) -> None:
         if not self._logger.isEnabledFor(level):

@@ -115,8 +115,7 @@ class ModelLog:
             with self._lock:
                 self.failed += len(records)
             self._context.logger.error(
-                f"model {self._model.name!r}: {len(records)} tracking records could not be pushed: "
-                f"{told(exc)}"
+                f"model {self._model.name!r}: {len(records)} tracking records could not be pushed: {told(exc)}"
             )
 
     def _record(self, request: Any, response: Any, op: str, took_us: int, error: Any) -> bytes:

@@ -32,7 +32,7 @@ def trace_topology(root: Root) -> Topology:
     for node in _walk(root):
         # a name that is empty or holds a slash may give a step the path of another one; it is a problem of its own
         nodes.setdefault(node.path, node)
-    problems: list[Problem] = []
+    problems: list[Problem] = [] if isinstance(root, Flow) else _problems_of_place(root)
     edges: list[Edge] = []
     for node in nodes.values():
         if isinstance(node.step, Router):
@@ -50,6 +50,19 @@ def trace_topology(root: Root) -> Topology:
     return Topology(
         root=root, nodes=nodes, edges=tuple(edges), starts=starts, ends=ends, answer=answer, problems=tuple(problems)
     )
+
+
+def _problems_of_place(root: Router) -> list[Problem]:
+    """Return what is wrong with a router that is the whole graph, but speaks of steps beside it."""
+    return [
+        Problem(
+            path="",
+            message=f"the router is the whole graph, so that its {field} cannot name {name!r}, a step beside it: put "
+            f"the router into a flow, with flow.to('*', name='router')",
+        )
+        for field, names in (("after", root.after), ("on_error", [root.on_error] if root.on_error else []))
+        for name in names
+    ]
 
 
 def flow_ends(

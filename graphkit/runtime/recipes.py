@@ -59,8 +59,7 @@ def write_recipe(route: Any, context: Any, folder: Path) -> str:
         blob = cloudpickle.dumps(parts)
     except Exception as exc:
         raise GraphError(
-            f"step {route.path!r} cannot run in another process: {told(exc)}; "
-            f"use executor_type='thread'",
+            f"step {route.path!r} cannot run in another process: {told(exc)}; use executor_type='thread'",
             step=route.path,
         ) from exc
     file = folder / f"{len(list(folder.iterdir()))}.route"

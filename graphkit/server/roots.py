@@ -37,6 +37,8 @@ def as_root(graph: Any) -> Any:
         graph = make_step(graph, None, None, class_args={})
     if isinstance(graph, BaseStep) and graph.parent is not None:
         graph = free_copy(graph)
+        if isinstance(graph, RouterStep):
+            graph.on_error = None  # the handler stays behind, in the flow around it
     if isinstance(graph, (RootFlowStep, RouterStep)):
         return graph
     if isinstance(graph, FlowStep):

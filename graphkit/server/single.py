@@ -61,6 +61,8 @@ def init_step(step: Any, context: Any, namespace: Any, mode: str, reset: bool, e
     spec, path = frozen.spec, ""
     values = {**frozen.values, **({"": {**frozen.values.get("", {}), **extra}} if extra else {})}
     held = frozen.held
+    if isinstance(spec, Router):
+        spec = msgspec.structs.replace(spec, after=(), on_error=None)
     if not isinstance(spec, (Router, Flow)):
         # a single step stands in a flow of its own
         path = spec.name or "step"

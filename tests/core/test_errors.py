@@ -130,3 +130,11 @@ def test_choices_are_sorted_and_cut():
 )
 def test_an_exception_is_told_with_its_type_and_a_sentence_of_our_own_without(exc, text):
     assert told(exc) == text
+
+
+def test_an_exception_that_cannot_say_what_it_is_is_told_all_the_same():
+    class Mute(Exception):
+        def __str__(self):
+            raise TypeError("no words")
+
+    assert told(Mute()) == "Mute: (its text raised TypeError)"

@@ -401,3 +401,17 @@ def test_an_expression_does_not_hold_on_to_the_last_event():
     del body
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize(
+    "text", ["[x for x in event]", "sum(x for x in event)", "[y for x in [event, [1]] for y in x]"]
+)
+def test_a_loop_over_too_many_items_tells_the_limit_and_the_remedy(text):
+    assert compile_expression("[x for x in event]")(list(range(10_000)))[-1] == 9_999
+    with pytest.raises(GraphError, match=r"go through 10,000 items at most, .*; use a function, which has no limit"):
+        compile_expression(text)(list(range(10_001)))
+
+
+def test_what_a_loop_makes_too_long_is_told_as_such():
+    with pytest.raises(GraphError, match="the result would be longer than 100000 characters"):
+        compile_expression("['a' * x for x in event]")([1_000_000])

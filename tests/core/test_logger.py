@@ -88,6 +88,22 @@ def test_a_level_is_given_by_name_and_left_alone_without_one():
     assert logging.getLogger("tests.graphkit.level").level == logging.DEBUG
 
 
+def test_a_level_that_somebody_else_has_set_stays():
+    theirs = logging.getLogger("tests.graphkit.theirs")
+    theirs.setLevel("WARNING")
+    Logger("tests.graphkit.theirs", "info", weakly=True)
+    assert theirs.level == logging.WARNING
+    Logger("tests.graphkit.theirs", "info")
+    assert theirs.level == logging.INFO
+    Logger("tests.graphkit.ours", "info")
+    Logger("tests.graphkit.ours", "debug", weakly=True)
+    ours = logging.getLogger("tests.graphkit.ours")
+    assert ours.level == logging.DEBUG
+    ours.setLevel("ERROR")
+    Logger("tests.graphkit.ours", "info", weakly=True)
+    assert ours.level == logging.ERROR
+
+
 def test_a_record_names_the_place_that_logged_it(logger, caplog):
     logger.info("plain")
     logger.info("values", a=1)

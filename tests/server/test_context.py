@@ -169,6 +169,14 @@ def test_the_logger_keeps_to_its_level(caplog: pytest.LogCaptureFixture) -> None
     assert [record.getMessage() for record in caplog.records] == ["shown"]
 
 
+def test_the_default_level_leaves_one_that_the_user_has_set(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("ERROR", "graphkit")
+    GraphContext().logger.warning("hidden")
+    caplog.set_level("DEBUG", "graphkit")
+    GraphContext().logger.debug("shown")
+    assert [record.getMessage() for record in caplog.records] == ["shown"]
+
+
 def test_an_exception_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
     logger = GraphContext().logger
     try:

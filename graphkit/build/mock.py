@@ -1,0 +1,66 @@
+"""The way from a root to a server for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from graphkit.core.errors import GraphError
+from graphkit.core.protocols import seam
+
+
+class MockServerMixin:
+    """``to_mock_server``, for root flows and routers."""
+
+    kind: ClassVar[str]
+    name: str | None
+    _parent: Any
+
+    def to_mock_server(
+        self,
+        namespace: Any = None,
+        current_function: str | None = "*",
+        parameters: Mapping[str, Any] | None = None,
+        track_models: bool = False,
+        secret_sources: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Return a server over this graph for tests; it sees steps that are added later.
+
+        Parameters
+        ----------
+        namespace
+            Where names are looked up; left out, the caller's globals, by reference.
+        current_function
+            The child function that the server is: ``"*"`` for all of them, ``""`` for the root.
+        parameters, track_models, secret_sources, **kwargs
+            As in :class:`~graphkit.GraphServer`.
+
+        Raises
+        ------
+        GraphError
+            If this is no root, but stands in another graph.
+
+        Examples
+        --------
+        >>> import graphkit
+        >>> router = graphkit.new_router()
+        >>> server = router.to_mock_server()
+        >>> _ = router.add_route("double", handler="(event['x'] * 2)")
+        >>> server.test("double", {"x": 21})
+        42
+        """
+        if self._parent is not None:
+            raise GraphError(
+                f"{self.kind} {self.name!r} stands in a graph: call to_mock_server() of that graph, or of a copy of the "
+                f"{self.kind} (copy.copy)"
+            )
+        return seam.mock_server(
+            self,
+            namespace=namespace,
+            current_function=current_function,
+            parameters=parameters,
+            track_models=track_models,
+            secret_sources=secret_sources,
+            **kwargs,
+        )
