@@ -52,8 +52,8 @@ class MockServerMixin:
         """
         if self._parent is not None:
             raise GraphError(
-                f"{self.kind} {self.name!r} stands in a graph: call to_mock_server() of that graph, or of a copy of the "
-                f"{self.kind} (copy.copy)"
+                f"{self.kind} {self.name!r} stands in a graph: call to_mock_server() of that graph, or of a copy of "
+                f"the {self.kind} (copy.copy)"
             )
         return seam.mock_server(
             self,

@@ -9,7 +9,6 @@ from graphkit.core.event import Response
 from graphkit.core.jsonlike import decode, snapshot
 from graphkit.core.logger import Logger
 
-
 _LEVEL = "info"
 
 

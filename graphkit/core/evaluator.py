@@ -135,8 +135,8 @@ class Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc]  # simp
             if self._max_count <= simpleeval.MAX_COMPREHENSION_LENGTH:
                 raise  # it was not the loop, but what it made
             raise simpleeval.IterableTooLong(
-                f"the loops of an expression go through {simpleeval.MAX_COMPREHENSION_LENGTH:,} items at most, and here "
-                f"there are more; use a function, which has no limit"
+                f"the loops of an expression go through {simpleeval.MAX_COMPREHENSION_LENGTH:,} items at most, and "
+                f"here there are more; use a function, which has no limit"
             ) from None
 
     def _eval_formattedvalue(self, node: Any) -> str:
