@@ -60,6 +60,12 @@ class GraphkitError(Exception):
         # LookupError's relatives print a repr; a message is meant to be read as it is.
         return self.message
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows: the lines of the user, not those of the engine."""
+        from graphkit.core.shown_errors import notebook_traceback
+
+        return notebook_traceback(self)
+
 
 class GraphError(GraphkitError, ValueError):
     """The structure of a graph, or what it names, is wrong.

@@ -1,0 +1,95 @@
+"""How errors look in a notebook: the user's own lines, without those of the engine between them.
+
+IPython asks an exception for its ``_render_traceback_``. What is left out is left out of what is shown only: the
+exception, its causes and their tracebacks stay whole, for ``%debug`` and for logs. ``%xmode Verbose`` shows it all.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+_ENGINE = str(Path(__file__).parent.parent) + os.sep
+#: Modules that stand between the engine and a user's step.
+_BETWEEN = frozenset({"asyncio", "concurrent", "contextlib", "functools", "simpleeval", "threading"})
+
+
+def notebook_traceback(exc: BaseException) -> list[str]:
+    """Return the lines that IPython shows for an exception: in its own style, cut to the user's code."""
+    ipython = sys.modules.get("IPython")
+    shell: Any = None if ipython is None else ipython.get_ipython()
+    if shell is None:
+        return traceback.format_exception(type(exc), exc, exc.__traceback__)
+    style = shell.InteractiveTB
+    if getattr(style, "mode", "") == "Verbose":
+        lines: list[str] = style.structured_traceback(type(exc), exc, exc.__traceback__)
+        return lines
+    with _cut(exc):
+        lines = style.structured_traceback(type(exc), exc, exc.__traceback__)
+    return lines
+
+
+def users_part(tb: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without the engine's frames, and without what stands between it and the user's steps.
+
+    Examples
+    --------
+    >>> from graphkit.core.errors import choices
+    >>> try:
+    ...     choices([1], most=None)
+    ... except TypeError as exc:
+    ...     trimmed = users_part(exc.__traceback__)
+    >>> trimmed.tb_frame.f_code.co_name, trimmed.tb_next
+    ('<module>', None)
+    """
+    kept: list[TracebackType] = []
+    inside = False
+    while tb is not None:
+        if _is_engine(tb.tb_frame):
+            inside = True
+        elif not inside or not _is_between(tb.tb_frame):
+            inside = False
+            kept.append(tb)
+        tb = tb.tb_next
+    made: TracebackType | None = None
+    for one in reversed(kept):
+        made = TracebackType(made, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return made
+
+
+def _is_engine(frame: FrameType) -> bool:
+    file = frame.f_code.co_filename
+    return file.startswith(_ENGINE) or file == "<graphkit run>"
+
+
+def _is_between(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _BETWEEN
+
+
+@contextmanager
+def _cut(exc: BaseException) -> Iterator[None]:
+    """Cut an exception and its causes to the user's part, and leave out causes that say the same once more."""
+    chain: list[BaseException] = []
+    one: BaseException | None = exc
+    while one is not None and not any(one is known for known in chain):
+        chain.append(one)
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    before = [(one, one.__traceback__, one.__cause__, one.__suppress_context__) for one in chain]
+    try:
+        for one in chain:
+            one.__traceback__ = users_part(one.__traceback__)
+            cause, seen = one.__cause__, 0
+            while cause is not None and str(cause) == str(one) and seen < len(chain):
+                cause, seen = cause.__cause__, seen + 1
+            one.__cause__ = cause
+        yield
+    finally:
+        for one, tb, cause, suppressed in before:
+            one.__traceback__, one.__cause__ = tb, cause
+            one.__suppress_context__ = suppressed
