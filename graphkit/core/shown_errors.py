@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -27,12 +27,8 @@ def notebook_traceback(exc: BaseException) -> list[str]:
     if shell is None:
         return traceback.format_exception(type(exc), exc, exc.__traceback__)
     style = shell.InteractiveTB
-    if getattr(style, "mode", "") == "Verbose":
-        lines: list[str] = style.structured_traceback(type(exc), exc, exc.__traceback__)
-        return lines
-    with _cut(exc):
-        lines = style.structured_traceback(type(exc), exc, exc.__traceback__)
-    return lines
+    with nullcontext() if getattr(style, "mode", "") == "Verbose" else _cut(exc):
+        return list(style.structured_traceback(type(exc), exc, exc.__traceback__))
 
 
 def users_part(tb: TracebackType | None) -> TracebackType | None:
