@@ -56,12 +56,12 @@ def resolve(name: str, namespace: Mapping[str, Any]) -> Any:
     first, _, rest = name.partition(".")
     if first in namespace:
         value = namespace[first]
-        if rest and getattr(value, "__name__", "") == "graphkit" and (library := _library(name)) is not None:
-            return library  # "mlrun.serving.X" after "import graphkit as mlrun"
+        if rest and getattr(value, "__name__", "") == "graphkit" and (found := library(name)) is not None:
+            return found  # "mlrun.serving.X" after "import graphkit as mlrun"
         return _attributes(value, rest, name) if rest else value
-    library = _library(name)
-    if library is not None:
-        return library
+    found = library(name)
+    if found is not None:
+        return found
     if rest:
         return _imported(name)
     if name in _BUILTINS:
@@ -78,12 +78,22 @@ def _is_code(text: str) -> bool:
     return True
 
 
-def _library(name: str) -> Any:
+def library(name: str) -> Any:
+    """Return what a name means in the step library, else ``None``."""
     for prefix in ("", *PREFIXES):
         if name.startswith(prefix) and (target := CATALOG.get(name[len(prefix) :])):
             module, _, attribute = target.partition(":")
             return getattr(importlib.import_module(module), attribute)
     return None
+
+
+def is_builtin_step(name: str) -> bool:
+    """Return whether a name is that of a built-in that makes sense as a step.
+
+    >>> is_builtin_step("len"), is_builtin_step("open")
+    (True, False)
+    """
+    return name in _BUILTINS
 
 
 def _imported(path: str) -> Any:

@@ -24,6 +24,8 @@ _MOST_PARTS = 300
 _MOST_PICTURES = 3
 _MOST_PICTURE_BYTES = 32_000
 _MOST_TEXT = 2_000
+#: Of all the texts of one excerpt.
+_MOST_CHARACTERS = 40_000
 #: So much of a value's text is looked through for secrets before it is cut.
 _MOST_REDACTED = 100_000
 _ROWS, _COLUMNS = 8, 12
@@ -139,6 +141,7 @@ class _Maker:
         self.redact = redact or str
         self.parts = _MOST_PARTS
         self.pictures = _MOST_PICTURES
+        self.characters = _MOST_CHARACTERS
 
     def make(self, value: Any, depth: int = 0, above: tuple[int, ...] = ()) -> Excerpt:
         try:
@@ -178,8 +181,10 @@ class _Maker:
 
     def _text(self, value: str) -> Text:
         # all of it is redacted first: the cut may go through a secret
-        kept = showable(self.redact(value)[:_MOST_TEXT])
-        size = f"{len(value):,} characters" if len(value) > _MOST_TEXT else ""
+        most = max(min(_MOST_TEXT, self.characters), 40)
+        kept = showable(self.redact(value)[:most])
+        self.characters -= len(kept)
+        size = f"{len(value):,} characters" if len(value) > most else ""
         return Text(type(value).__name__, kept, size)
 
     def _bytes(self, start: bytes, size: int) -> Excerpt:
@@ -278,4 +283,8 @@ def _range(array: Any) -> tuple[str, str, bool]:
         # slices are views: nothing of a large array is copied
         step = max(int((array.size / _MOST_MEASURED) ** (1 / array.ndim)), 2)
         array = array[tuple(slice(None, None, step if length > step else None) for length in array.shape)]
-    return preview(array.min().item(), 40), preview(array.max().item(), 40), sampled
+    return _number(array.min().item()), _number(array.max().item()), sampled
+
+
+def _number(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else preview(value, 40)
