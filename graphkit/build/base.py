@@ -42,6 +42,7 @@ class BaseStep(FormsMixin):
     on_error: str | None
     _after: FieldList
     _parent: Any  # the flow or router that holds the step
+    _added: Any  # one object for each time that the step was put into the graph
     _placed: tuple[str, ...] | None  # behind which steps it was put, which after_step() may have added to since
     _held: Mapping[str, Held]  # the objects that were given, by field
     _revision: int  # of the whole graph, counted on its root
@@ -57,6 +58,7 @@ class BaseStep(FormsMixin):
             on_error=None,
             _after=FieldList(names_of(after), self._touch),
             _parent=None,
+            _added=None,
             _placed=None,
             _held=_NOTHING,
             _revision=0,

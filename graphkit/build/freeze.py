@@ -17,23 +17,31 @@ class Frozen(msgspec.Struct, frozen=True):
     """A spec, with the objects that were given to the draft.
 
     ``held`` maps (path, field) to a class or function; ``values`` maps the path of a step to its class arguments
-    as they were given.
+    as they were given; ``added`` maps it to an object that is another one each time that the step is added.
     """
 
     spec: Any
     held: Mapping[tuple[str, str], Held]
     values: Mapping[str, Mapping[str, Any]]
+    added: Mapping[str, Any]
 
 
 def freeze(step: Any) -> Frozen:
     """Return the spec of a draft; the draft is not changed."""
     held: dict[tuple[str, str], Held] = {}
     values: dict[str, Mapping[str, Any]] = {}
-    spec = _freeze(step, "", held, values)
-    return Frozen(spec, MappingProxyType(held), MappingProxyType(values))
+    added: dict[str, Any] = {}
+    spec = _freeze(step, "", held, values, added)
+    return Frozen(spec, MappingProxyType(held), MappingProxyType(values), MappingProxyType(added))
 
 
-def _freeze(step: Any, path: str, held: dict[tuple[str, str], Held], values: dict[str, Mapping[str, Any]]) -> Step:
+def _freeze(
+    step: Any,
+    path: str,
+    held: dict[tuple[str, str], Held],
+    values: dict[str, Mapping[str, Any]],
+    added: dict[str, Any],
+) -> Step:
     fields: dict[str, Any] = {
         "name": step.name,
         "after": tuple(step._after),
@@ -43,6 +51,7 @@ def _freeze(step: Any, path: str, held: dict[tuple[str, str], Held], values: dic
     }
     for field, value in step._held.items():
         held[path, field] = value
+    added[path] = step._added
     kind = step.kind
     if kind == "queue":
         trigger = step.trigger_args
@@ -56,7 +65,7 @@ def _freeze(step: Any, path: str, held: dict[tuple[str, str], Held], values: dic
         )
     if kind in ("flow", "root"):
         below = {
-            name: _freeze(child, f"{path}/{name}" if path else name, held, values)
+            name: _freeze(child, f"{path}/{name}" if path else name, held, values, added)
             for name, child in step._steps.items()
         }
         # a graph that was put into another one, by its own handle, is a nested flow there
@@ -77,7 +86,8 @@ def _freeze(step: Any, path: str, held: dict[tuple[str, str], Held], values: dic
     )
     if kind == "router":
         routes = {
-            key: _freeze(route, f"{path}/{key}" if path else key, held, values) for key, route in step._routes.items()
+            key: _freeze(route, f"{path}/{key}" if path else key, held, values, added)
+            for key, route in step._routes.items()
         }
         return Router(**fields, routes=routes)  # type: ignore[arg-type]
     if kind == "error_step":

@@ -22,7 +22,7 @@ def place_after(flow: Any, step: Any, after: tuple[str, ...]) -> Any:
     else:
         _check_same_place(old, step, after)
         _replace(flow, old, step)
-    step.__dict__["_placed"] = after
+    step.__dict__.update(_placed=after, _added=object())
     flow.__dict__["_last_added"] = name
     flow._touch()
     return step
@@ -48,6 +48,7 @@ def place_error_step(owner: Any, step: Any) -> Any:
             f"the step name {name!r} is taken: one stands {there}, this one would be the error handler of "
             f"{_titled(owner)}; give name=...{shared}"
         )
+    step.__dict__["_added"] = object()
     owner.on_error = name
     flow._touch()
     return step
@@ -59,6 +60,7 @@ def place_route(router: Any, key: str, step: Any) -> Any:
     _check_inside(router, step)
     router._routes[key] = step  # a dict keeps the place of a key that is set again
     step.set_parent(router)
+    step.__dict__["_added"] = object()
     if step.after:
         step.after = ()
     if old is not None and old is not step:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphkit.core.describe import Described
+from graphkit.core.errors import GraphError
 from graphkit.core.event import Response
 from graphkit.core.paths import getter, setter
 
@@ -46,6 +47,14 @@ class Component(Described):
         self.labels: dict[str, Any] = {}
         self._select: Callable[[Any], Any] | None = getter(input_path) if input_path else None
         self._put: Callable[[Any, Any], Any] | None = setter(result_path) if result_path else None
+
+    def _check_made(self) -> None:
+        """Refuse an object whose class has an ``__init__`` of its own that left out this one."""
+        if "_select" not in self.__dict__:
+            raise GraphError(
+                f"the class {type(self).__name__!r} has an __init__ that does not call the one of its base class: "
+                f"call super().__init__(context, name, ..., **class_args) in it"
+            )
 
     def set_metric(self, name: str, value: Any) -> None:
         """Set a metric that every later tracking record of this object carries."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
 from graphkit.core.errors import BadRequest, GraphError, GraphkitError, StepError, choices, nearest, told
@@ -80,6 +80,9 @@ class VotingEnsemble(ParallelRun):
     >>> ensemble.do_event(Event({"inputs": [1, 2]}, path="/v2/models/infer")).body["outputs"]
     ['cat', 'cat']
     """
+
+    _closed_args: ClassVar[bool] = True
+    _further_args: ClassVar[tuple[str, ...]] = (*ParallelRun._further_args, "allow_partial")
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from graphkit.core.awaiting import is_awaitable, then
 from graphkit.core.copying import branch_copy
@@ -62,6 +62,8 @@ class ParallelRun(BaseModelRouter):
     >>> both.do_event(Event({"words": ["a", "b"]})).body
     {'words': ['a', 'b'], 'size': 2}
     """
+
+    _closed_args: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -34,6 +34,8 @@ class BaseModelRouter(Component):
     """
 
     _STEP_KIND: ClassVar[str] = "router"
+    # keywords that are read beside the parameters
+    _further_args: ClassVar[tuple[str, ...]] = ("allowed_data_urls",)
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class BaseModelRouter(Component):
 
     def post_init(self, mode: str = "sync", **kwargs: Any) -> None:
         """Say which routes there are; the graph calls it when they are constructed."""
+        self._check_made()
         self._renew_log()
         self._debug(f"router {self.name!r} has the routes {choices(self.routes)}")
 
@@ -209,6 +212,8 @@ class ModelRouter(BaseModelRouter):
     >>> router.do_event(Event(method="GET", path="/v2/models/")).body
     {'models': ['double']}
     """
+
+    _closed_args: ClassVar[bool] = True  # of this class itself; one below it may read keywords of its own
 
     @property
     def shortcut(self) -> Callable[[Any, Any, str], Any] | None:

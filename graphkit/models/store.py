@@ -8,6 +8,7 @@ file need not be who runs the model. Links inside the folder are followed; they 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote
@@ -17,7 +18,7 @@ from graphkit.core.extras import load
 from graphkit.core.urls import shown_url
 from graphkit.models.model_spec import SPEC_FILE, Feature, ModelSpec
 
-__all__ = ["DataItem", "Feature", "ModelSpec", "get_model", "local_path"]
+__all__ = ["DataItem", "Feature", "ModelSpec", "fingerprint", "get_model", "local_path"]
 
 #: The suffix of models in a folder, when none is asked for.
 DEFAULT_SUFFIX = ".pkl"
@@ -183,6 +184,29 @@ def get_model(
     if path.name == SPEC_FILE:
         return _by_spec(path)
     return str(path), None, {}
+
+
+def fingerprint(model_path: str | os.PathLike[str]) -> tuple[tuple[str, int, int], ...] | None:
+    """Return name, time of change (in ns) and size of a model's files, which tell whether they have changed.
+
+    Of a folder, all files below it count. ``None`` stands for what is no path on this machine.
+
+    >>> fingerprint("s3://models/iris") is None, fingerprint("no/such/file")
+    (True, ())
+    """
+    try:
+        path = local_path(model_path)
+    except (StoreError, TypeError):  # what it is must only be right for get_model()
+        return None
+    if path.name == SPEC_FILE:
+        path = path.parent
+    files = [path] if path.is_file() else [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
+    found = []
+    for file in files:
+        with suppress(OSError):  # it has just gone
+            status = file.stat()
+            found.append((str(file), status.st_mtime_ns, status.st_size))
+    return tuple(sorted(found))
 
 
 def _by_suffix(folder: Path, suffix: str) -> tuple[str, None, dict[str, DataItem]]:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
 from graphkit.core.errors import BadRequest, GraphError, GraphkitError, ModelNotReady, StepError, choices, nearest, told
@@ -65,6 +65,8 @@ class V2ModelServer(Component):
     ('doubler', '1', [2, 4])
     """
 
+    _further_args: ClassVar[tuple[str, ...]] = ()
+
     def __init__(
         self,
         context: Any = None,
@@ -84,6 +86,7 @@ class V2ModelServer(Component):
         self.ready = model is not None
         self.error: Exception | None = None
         self._params = {key: value for key, value in class_args.items() if key != "graph_step"}
+        self._files: Any = None  # what the model's files were when they were loaded
         self._stamps = Stamps()
         # which hooks there are: those that are not overridden are not called, which saves a tenth of a request
         cls = type(self)
@@ -103,6 +106,13 @@ class V2ModelServer(Component):
         A load that fails is kept in :attr:`error` and logged, so that the other models of a graph serve all the
         same; requests for this one are refused with it.
         """
+        try:
+            self._check_made()
+        except GraphError as exc:
+            # so that it can say what is wrong with it, while the other models serve
+            V2ModelServer.__init__(self, self.__dict__.get("context"), self.__dict__.get("name"))
+            self._not_loaded(exc)
+            return
         self._renew_log()
         if self.ready:
             return
@@ -113,6 +123,10 @@ class V2ModelServer(Component):
 
     def _load(self) -> None:
         self.error = None
+        if self.model_path is not None:
+            from graphkit.models.store import fingerprint
+
+            self._files = fingerprint(self.model_path)
         try:
             waiting: Any = self.load()  # type: ignore[func-returns-value]  # an override may be async by mistake
             if is_awaitable(waiting):
@@ -121,13 +135,29 @@ class V2ModelServer(Component):
                     f"model {self.name!r}: load must be a plain method; load_mode='async' runs it in the background"
                 )
         except Exception as exc:  # kept: every request is answered with it
-            self.error = exc
-            if self.context is not None:
-                self.error = self.context.conceal(exc)
-                self.context.logger.error(f"model {self.name!r} could not be loaded: {told(exc)}", exc_info=True)
+            self._not_loaded(exc)
             return
         self.ready = True
         self._debug(f"model {self.name!r} was loaded")
+
+    def _not_loaded(self, exc: Exception) -> None:
+        self.error = exc
+        if self.context is not None:
+            self.error = self.context.conceal(exc)
+            self.context.logger.error(f"model {self.name!r} could not be loaded: {told(exc)}", exc_info=exc)
+
+    def is_outdated(self) -> bool:
+        """Return whether the load failed, or the files below ``model_path`` have changed since.
+
+        A graph asks when the model is added to it again, and makes and loads it again if so.
+        """
+        if self.error is not None:
+            return True
+        if not self.ready or self._files is None or self.model_path is None:
+            return False
+        from graphkit.models.store import fingerprint
+
+        return bool(fingerprint(self.model_path) != self._files)
 
     def load(self) -> None:
         """Load the model into ``self.model``; override it, unless the model is given or needs no loading."""

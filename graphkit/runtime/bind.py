@@ -58,10 +58,26 @@ class Binder:
         self.context = context
         self.mode = mode
         self._made: dict[str, BoundStep] = {}
+        self._added: Mapping[str, Any] = {}
+        self._added_again: set[str] = set()
         self._constructors = Constructors()
 
-    def bind(self, plan: Plan, lookup: Lookup, values: Mapping[str, Mapping[str, Any]]) -> dict[str, BoundStep]:
+    def bind(
+        self,
+        plan: Plan,
+        lookup: Lookup,
+        values: Mapping[str, Mapping[str, Any]],
+        added: Mapping[str, Any] | None = None,
+    ) -> dict[str, BoundStep]:
         """Return the bound steps of a plan, by path.
+
+        Parameters
+        ----------
+        plan, lookup, values
+            The plan, what its names mean, and class arguments as they were given.
+        added
+            For each step an object that is another one each time that the user adds the step, who so asks for a model
+            whose load failed, or whose files have changed, to be loaded again.
 
         Raises
         ------
@@ -77,6 +93,8 @@ class Binder:
         }
         if lookup.problems:
             raise GraphError(problems=lookup.problems)
+        before, self._added = self._added, added or {}
+        self._added_again = {path for path, token in self._added.items() if before.get(path) is not token}
         steps: dict[str, BoundStep] = {}
         failures: list[tuple[str, Exception]] = []
         for path in _routes_first(plan, targets):
@@ -196,7 +214,7 @@ class Binder:
             prefix = f"{node.path}/" if node.path else ""
             routes = {key: steps[prefix + key] for key in node.step.routes if prefix + key in steps}
         old = self._made.get(node.path)
-        if old is not None and _still_good(old, node, target, routes):
+        if old is not None and _still_good(old, node, target, routes) and not self._is_outdated(old):
             old.record = node.step
             return old
         step = BoundStep(node.path, node.name, node.step, self.context, node.function)
@@ -206,6 +224,13 @@ class Binder:
             _close(old)
         self._made[node.path] = step
         return step
+
+    def _is_outdated(self, step: BoundStep) -> bool:
+        """Whether a step was added again, and says that it should be made again then."""
+        if step.path not in self._added_again:
+            return False
+        outdated = getattr(step.object, "is_outdated", None)
+        return bool(outdated()) if callable(outdated) else False
 
     def _make(self, step: BoundStep, target: Target, routes: dict[str, BoundStep]) -> None:
         if target.kind == "queue":

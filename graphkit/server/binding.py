@@ -44,7 +44,7 @@ class Binding:
         frozen = freeze(root)
         plan = compile_plan(topology_of(root, frozen.spec), function)
         lookup = Lookup(namespace, frozen.held)
-        steps = self._binder.bind(plan, lookup, frozen.values)
+        steps = self._binder.bind(plan, lookup, frozen.values, frozen.added)
         most = count_of(self._server.parameters, "max_events", MOST_EVENTS)
         bound = BoundGraph(plan, steps, self._context, lookup.watch, revision, self._loop, most)
         self._last = bound

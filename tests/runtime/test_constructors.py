@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from graphkit import ModelRouter, V2ModelServer
+from graphkit import ModelRouter, ParallelRun, V2ModelServer, VotingEnsemble
 from graphkit.runtime.bound import BoundStep
 from graphkit.runtime.constructors import Constructors
 from graphkit.spec.steps import Router, Task
@@ -112,3 +112,67 @@ def test_a_class_that_is_defined_again_under_the_same_name_is_another() -> None:
     exec("class A:\n    def __init__(self, b): ...", second)
     assert known.problems(first["A"], {"a": 1}, {}) == []
     assert known.problems(second["A"], {"b": 1}, {}) == []
+
+
+# ---- classes of our own, which take any keyword --------------------------------------------------------------------
+
+
+class OwnModel(V2ModelServer):
+    """A model with the inherited constructor."""
+
+
+class Threshold(V2ModelServer):
+    def __init__(self, *args: Any, threshold: float = 0.5, **class_args: Any) -> None:
+        super().__init__(*args, **class_args)
+
+
+class OwnRouter(ModelRouter):
+    """A router that may read keywords of its own."""
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "nearest"),
+    [
+        (VotingEnsemble, "wieghts", "weights"),
+        (VotingEnsemble, "vote_typ", "vote_type"),
+        (VotingEnsemble, "alow_partial", "allow_partial"),
+        (ParallelRun, "executor_typ", "executor_type"),
+        (ModelRouter, "url_prefx", "url_prefix"),
+        (OwnRouter, "url_prefx", "url_prefix"),
+        (OwnModel, "model_pth", "model_path"),
+        (OwnModel, "modelpath", "model_path"),
+        (V2ModelServer, "protocl", "protocol"),
+        (Threshold, "treshold", "threshold"),
+        (Threshold, "model_ptah", "model_path"),
+    ],
+)
+def test_a_misspelt_keyword_is_told_where_any_is_taken(cls: type, name: str, nearest: str) -> None:
+    (problem,) = Constructors().problems(cls, {name: 1}, {})
+    assert f"the class {cls.__name__!r}" in problem
+    assert f"argument {name!r}, did you mean {nearest!r}?" in problem
+
+
+@pytest.mark.parametrize("cls", [ModelRouter, ParallelRun, VotingEnsemble])
+def test_what_a_router_of_ours_does_not_know_is_wrong(cls: type) -> None:
+    (problem,) = Constructors().problems(cls, {"colour": 1}, {})
+    assert f"the class {cls.__name__!r} takes no argument 'colour'; it takes 'allow" in problem
+
+
+@pytest.mark.parametrize(
+    ("cls", "names"),
+    [
+        (ModelRouter, ["protocol", "url_prefix", "health_prefix", "input_path", "result_path", "allowed_data_urls"]),
+        (ParallelRun, ["extend_event", "executor_type", "protocol", "allowed_data_urls"]),
+        (VotingEnsemble, ["vote_type", "weights", "executor_type", "prediction_col_name", "allow_partial", "name"]),
+        (V2ModelServer, ["model_path", "model", "models", "mode", "model_dir", "model_paths", "rate", "inputs"]),
+        (Threshold, ["threshold", "model_path", "thresholds", "my_param"]),
+        (OwnRouter, ["colour", "prefix", "weights"]),
+    ],
+)
+def test_parameters_and_keywords_of_the_users_own_are_taken(cls: type, names: list[str]) -> None:
+    assert Constructors().problems(cls, dict.fromkeys(names, 1), {}) == []
+
+
+def test_a_place_that_is_given_as_an_argument_is_told_where_it_belongs() -> None:
+    (problem,) = Constructors().problems(ModelRouter, {"after": "x"}, {})
+    assert "takes no argument 'after' (add_step(after=...) of the flow does)" in problem

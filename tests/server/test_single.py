@@ -199,7 +199,7 @@ def test_routes_and_nested_steps_are_found_by_their_paths(graph: Any) -> None:
     inner = FlowStep("inner")
     inner.to(Counter, "counter")
     graph.add_step(inner)
-    graph.to("*", "models", after="inner")
+    graph.add_step("*", "models", after="inner")
     graph["models"].add_route("m", class_name=Model)
     server = graph.to_mock_server()
     server.init()
