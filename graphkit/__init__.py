@@ -45,6 +45,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+
+def _inspect(root: Any, server: Any, path: str) -> Any:
+    from graphkit.notebook.inspection import Inspection  # what only notebooks need loads there
+
+    return Inspection(root, server, path)
+
+
 seam.mock_server = mock_server
 seam.run_step = run_step
 seam.init_step = init_step
@@ -52,6 +59,7 @@ _opener = Opener()
 seam.open_stream = _opener.open
 seam.check_stream = _opener.check
 seam.new_id = Ids().take
+seam.inspect = _inspect
 
 #: Opens a stream by its URL: ``open_stream("memory://jobs")``, ``open_stream("file:///data/events.db")``.
 open_stream = seam.open_stream

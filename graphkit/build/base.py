@@ -329,6 +329,24 @@ class BaseStep(FormsMixin):
         """
         return seam.run_step(self, event, args, kwargs)
 
+    def inspect(self, path: str = "") -> Any:
+        """Return all there is to say of this step, or of one below it: code, parameters, state, last input and output.
+
+        A notebook shows it as HTML, a console as text. The runs are those of the server that bound the graph last.
+
+        Parameters
+        ----------
+        path
+            Full name of a step below this one; left out, this one.
+
+        Raises
+        ------
+        GraphError
+            If there is no such step.
+        """
+        own = self.fullname if self._parent is not None else ""
+        return seam.inspect(self._root, None, "/".join(part for part in (own, path) if part))
+
     @property
     def async_object(self) -> Any:
         """The object that the most recently bound server holds for this step, else ``None``."""

@@ -101,6 +101,8 @@ class Seam:
         self.init_step: Callable[..., Any] = _unwired
         #: ``display(root) -> mime bundle``: richer than the static picture; ``None`` without the notebook room
         self.display: Callable[..., Mapping[str, Any]] | None = None
+        #: ``inspect(root, server, path)``: one step with its code, state and last run, for notebooks and consoles
+        self.inspect: Callable[..., Any] = _unwired
         #: ``open_stream(url, **options) -> Stream``
         self.open_stream: Callable[..., Any] = _unwired
         #: ``check_stream(url)``: raise StreamError if it is no address of a stream

@@ -6,10 +6,13 @@ where there are any, else its own for light and for dark.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
 from graphkit.core.errors import GraphError
+from graphkit.notebook.difference import Change
 from graphkit.notebook.facts import Facts, LastRun, State, Subject, facts_of
 from graphkit.notebook.highlight import highlighted
 from graphkit.notebook.places import with_cells
@@ -21,6 +24,7 @@ from graphkit.view.text import showable
 #: A panel is never longer than this; what is largest in it is left out first.
 MOST_CHARACTERS = 190_000
 _MOST_RECORDS = 3
+_SIGNS: Mapping[str, str] = MappingProxyType({"added": "+", "removed": "-", "changed": "~"})
 
 
 def panel(root: Any, server: Any, step_path: str) -> str:
@@ -136,7 +140,7 @@ def _record(facts: Facts, last: LastRun, step: Any) -> str:
     selected = getattr(got, "input_path", None)
     parts.append(_labelled(f"input{f', at {selected}' if selected else ''}", step.input, facts.redact))
     if step.error:
-        parts.append(f'<div class="gki-label">failed</div><pre class="gki-error">{_text(_why(step))}</pre>')
+        parts.append(f'<div class="gki-label">failed</div><pre class="gki-error">{_text(why_failed(step))}</pre>')
         return "".join(parts)
     goes = getattr(got, "result_path", None)
     parts.append(_labelled(f"output{f', goes to {goes}' if goes else ''}", step.output, facts.redact))
@@ -153,26 +157,35 @@ def _labelled(label: str, value: Any, redact: Any) -> str:
     )
 
 
+def signed(change: Change) -> str:
+    """Return a difference as a line of text.
+
+    >>> signed(Change("changed", "a", "1", "2"))
+    '~ a: 1 → 2'
+    """
+    return f"{_SIGNS[change.kind]} {change.where or 'all of it'}: {_arrow(change)}"
+
+
 def _changes(last: LastRun) -> str:
     if not last.comparable:
         return ""
     if not last.changes:
         return '<div class="gki-label">changed nothing</div>'
-    signs = {"added": "+", "removed": "-", "changed": "~"}
     rows = "".join(
-        f'<tr class="gki-{change.kind}"><td>{signs[change.kind]}</td><td>{_text(change.where or "all of it")}</td>'
+        f'<tr class="gki-{change.kind}"><td>{_SIGNS[change.kind]}</td><td>{_text(change.where or "all of it")}</td>'
         f"<td>{_text(_arrow(change))}</td></tr>"
         for change in last.changes
     )
     return f'<div class="gki-label">what changed</div><table class="gki-changes">{rows}</table>'
 
 
-def _arrow(change: Any) -> str:
+def _arrow(change: Change) -> str:
     both = [text for text in (change.before, change.after) if text]
     return " → ".join(both) if change.kind == "changed" else "".join(both)
 
 
-def _why(step: Any) -> str:
+def why_failed(step: Any) -> str:
+    """Return how a recorded step failed: its traceback cut to the user's code, else the error alone."""
     return with_cells(step.traceback) if getattr(step, "traceback", None) else str(step.error)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from graphkit.core.errors import GraphError, SpecError
 from graphkit.core.held import Held
 from graphkit.core.namespace import caller_namespace
+from graphkit.core.protocols import seam
 from graphkit.server.base import ServerBase
 from graphkit.spec import codec
 
@@ -20,6 +21,23 @@ class ServerForms(ServerBase):
     """Adds pictures and saved forms to a server."""
 
     kind: ClassVar[str] = "server"
+
+    def inspect(self, path: str = "") -> Any:
+        """Return all there is to say of a step of the graph, with what it did in this server's last runs.
+
+        Parameters
+        ----------
+        path
+            Full name of the step, such as ``"models/iris"``; left out, the graph itself.
+
+        Raises
+        ------
+        GraphError
+            If there is no graph, or no such step.
+        """
+        if self._graph is None:
+            raise GraphError("the server has no graph yet: set_topology starts one")
+        return seam.inspect(self._graph, self, path)
 
     def plot(self, *args: Any, **kwargs: Any) -> Any:
         """Return the picture of the graph; parameters as in the graph's own ``plot``.
