@@ -113,9 +113,10 @@ class BoundStep:
                 return self._finish(result, event)
             return self._finish_later(result, event, None, None)
         trace: Any = getattr(event, "_trace", None)
-        entry: Any = (
-            None if trace is None else trace.enter(self, event.body if self.get is None else self.get(event.body))
-        )
+        entry: Any = None
+        if trace is not None:
+            body = event.body
+            entry = trace.enter(self, body if self.get is None else self.get(body), None, event, body)
         try:
             result = self._invoke(event, args, kwargs)
             if result is not event and is_awaitable(result):

@@ -183,7 +183,7 @@ class _Source:
             given = "x"
         if self.traced:
             self.names[f"s{n}"] = step
-            self.write(n, f"e = tr.enter(s{n}, {given}, e)")
+            self.write(n, f"e = tr.enter(s{n}, {given}, e, ev{'' if given == b else f', {b}'})")
         answers = step.kind in _ANSWERING_KINDS
         if step.is_async and self.is_async:
             if step.put is None and not answers and not self.traced:
@@ -212,7 +212,7 @@ class _Source:
         self.write(n, "ev.body = b" if step.get is None else f"ev.body = g{n}(b)")
         if self.traced:
             self.names[f"s{n}"] = step
-            self.write(n, f"e = tr.enter(s{n}, ev.body, e)")
+            self.write(n, f"e = tr.enter(s{n}, ev.body, e, ev{'' if step.get is None else ', b'})")
         wait = "r = await r" if self.is_async else "r = settle(r)"
         self.write(n, f"r = c{n}(ev)", f"if r is not ev and type(r) not in PLAIN and is_awaitable(r): {wait}")
         if self.traced:

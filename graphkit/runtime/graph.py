@@ -128,6 +128,14 @@ class BoundGraph:
         run = Run(self.context, trace, gather, self.most_events)
         return await run_program(program, event.body, event.fork(event.body), run)
 
+    def replay(self, again: Any, trace: Any) -> Any:
+        """Run a :class:`~graphkit.runtime.replay.Replay` of this graph and return its answer; blocks."""
+        if self.awaits:
+            run = Run(self.context, trace, gather, self.most_events)
+            return self._loop.wait(again.drive(again.program(None), run))
+        run = Run(self.context, trace, None, self.most_events)
+        return drive(again.drive(again.program(self._wait), run))
+
     def _raise(self, segment: Segment, exc: Exception, event: Event) -> None:
         """Raise the error of a straight run, as the machine would."""
         assert segment.fused is not None

@@ -67,7 +67,7 @@ async def run_program(program: Program, body: Any, event: Event, run: Run) -> An
     StepError
         If a step failed and no error handler took it; it names the step and chains the step's own exception.
     """
-    return _answer(program, event, await _answers(program, body, event, run), run)
+    return answer_of(program, event, await _answers(program, body, event, run), run)
 
 
 async def _answers(program: Program, body: Any, event: Event, run: Run) -> Answers:
@@ -87,7 +87,8 @@ async def _answers(program: Program, body: Any, event: Event, run: Run) -> Answe
     return answers
 
 
-def _answer(program: Program, event: Event, answers: Answers, run: Run) -> Any:
+def answer_of(program: Program, event: Event, answers: Answers, run: Run) -> Any:
+    """Return the answer of a flow that has run."""
     if answers.rank is not None:
         return answers.value
     if not program.answers:
@@ -130,7 +131,7 @@ async def walk(program: Program, stack: list[Token], run: Run, answers: Answers,
             failed: BoundStep | None = None
             try:
                 if segment.run is None:
-                    body = await _run_nested(segment, body, event, run)
+                    body = await run_nested(segment, body, event, run)
                 else:
                     result = segment.run(body, event, trace)
                     if segment.is_async:
@@ -249,14 +250,20 @@ def _emitted(step: BoundStep, result: Any, body: Any) -> tuple[Emit | None, Any]
     return None, result
 
 
-async def _run_nested(segment: Segment, body: Any, event: Event, run: Run) -> Any:
+async def run_nested(
+    segment: Segment, body: Any, event: Event, run: Run, inside: Callable[[], Awaitable[Answers]] | None = None
+) -> Any:
+    """Take an event through a nested flow and return its answer.
+
+    ``inside`` does that in another way than from the flow's start.
+    """
     sub, step = segment.sub, segment.steps[0]
     assert sub is not None
     inner = event.fork(body)
-    entry = None if run.trace is None else run.trace.enter(step, body, None)
+    entry = None if run.trace is None else run.trace.enter(step, body, None, event)
     try:
-        answers = await _answers(sub, body, inner, run)
-        result = _answer(sub, inner, answers, run)
+        answers = await (_answers(sub, body, inner, run) if inside is None else inside())
+        result = answer_of(sub, inner, answers, run)
     except Exception as exc:
         if entry is not None:
             run.trace.fail(entry, exc)
@@ -309,7 +316,7 @@ def _failed(segment: Segment, exc: Exception, body: Any, event: Event, run: Run)
         entry = seen.get("e")
         if entry is None or entry.step is not step:
             # its input path found nothing: the entry at hand is that of the step before, which did not fail
-            entry = run.trace.enter(step, seen.get("b", body))
+            entry = run.trace.enter(step, seen.get("b", body), None, seen.get("ev", event))
         run.trace.fail(entry, exc)
     return step, seen.get("b", body), seen.get("ev", event)
 

@@ -13,12 +13,14 @@ import msgspec
 
 from graphkit.core.emit import Emit
 from graphkit.core.errors import told
+from graphkit.runtime.carried import Carried, carried_by
 from graphkit.runtime.sent import bodies_of, sent_text
 from graphkit.runtime.snapshot import SCALARS, Snapshots
 
 MOST_RUNS = 50
 MOST_BYTES = 32 * 2**20
 MOST_STEPS = 10_000
+_SAME: Any = object()
 
 
 class StepRecord(msgspec.Struct, frozen=True):
@@ -38,6 +40,14 @@ class StepRecord(msgspec.Struct, frozen=True):
         How it failed, else ``None``.
     traceback
         Where it failed, cut to the user's code, else ``None``.
+    body
+        The event's body when it reached the step: what ``input_path`` selected the input from.
+    event
+        What else the event carried then.
+    source
+        Path of the step that the event came from, where that is known: not for routes, nor at a flow's start.
+    replayed
+        Whether the step did not run in this run: its record was taken over from the run that was replayed.
     """
 
     name: str
@@ -47,6 +57,10 @@ class StepRecord(msgspec.Struct, frozen=True):
     duration_us: float
     error: str | None = None
     traceback: str | None = None
+    body: Any = None
+    event: Carried | None = None
+    source: str | None = None
+    replayed: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as a dict."""
@@ -79,6 +93,14 @@ class RunRecord(msgspec.Struct, frozen=True):
         One record for each time that a step ran, in the order in which they began.
     dropped
         How many further steps ran but were not recorded, since there were too many.
+    body
+        The event's body as the caller gave it.
+    event
+        What else the event carried; its ``id`` is ``None`` where the caller gave none.
+    replay_of
+        The id of the run that this one repeats, if it does.
+    start
+        The step from which on it was repeated; ``None`` for all of it.
     """
 
     id: str
@@ -90,10 +112,14 @@ class RunRecord(msgspec.Struct, frozen=True):
     answer: Any
     steps: tuple[StepRecord, ...]
     dropped: int = 0
+    body: Any = None
+    event: Carried | None = None
+    replay_of: str | None = None
+    start: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as a dict."""
-        return {
+        """Return the record as a dict; of a replay it says of what, and ``start``, from where on."""
+        told = {
             "id": self.id,
             "path": self.path,
             "method": self.method,
@@ -103,6 +129,7 @@ class RunRecord(msgspec.Struct, frozen=True):
             "answer": self.answer,
             "steps": [step.to_dict() for step in self.steps],
         }
+        return told if self.replay_of is None else {**told, "replay_of": self.replay_of, "start": self.start}
 
     def to_frame(self) -> Any:
         """Return the steps as a pandas DataFrame, one row each; needs pandas."""
@@ -126,21 +153,29 @@ class RunRecord(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct):
-    """A step that is running, or has run. A struct, since one is made for every step."""
+    """A step that is running, or has run. A struct, since one is made for every step.
+
+    ``source`` is the step that the event came from, ``carrier`` the event itself, ``result`` what the step returned;
+    these are let go with the recorder. ``duration_us`` is negative while the step runs.
+    """
 
     step: Any
     input: Any
+    body: Any = None
+    event: Carried | None = None
+    source: Any = None
+    carrier: Any = None
     started: int = 0
     output: Any = None
     error: str | None = None
-    duration_us: float = 0.0
+    duration_us: float = -1.0
     result: Any = None
     traceback: str | None = None
 
 
 def step_record(entry: Entry) -> StepRecord:
     """Return what is known of a step by now."""
-    step = entry.step
+    step, source = entry.step, entry.source
     return StepRecord(
         step.path or step.name,
         step.kind,
@@ -149,22 +184,46 @@ def step_record(entry: Entry) -> StepRecord:
         entry.duration_us,
         entry.error,
         entry.traceback,
+        entry.body,
+        entry.event,
+        None if source is None else source.path,
     )
 
 
 class Recorder:
     """Collects what the steps of one run do. Threads may share it."""
 
-    __slots__ = ("_began", "_entries", "_secrets", "_snapshots", "_started", "dropped", "event")
+    __slots__ = (
+        "_began",
+        "_body",
+        "_came",
+        "_entries",
+        "_event",
+        "_given",
+        "_secrets",
+        "_snapshots",
+        "_started",
+        "dropped",
+        "event",
+        "replay_of",
+        "start",
+    )
 
     def __init__(self, event: Any, secrets: Any = None) -> None:
         self.event = event
         self._entries: list[Entry] = []
         self._secrets = secrets
         self._snapshots = Snapshots(secrets)
+        self._given = event.body
+        self._body = self._snapshots.take(event.body)
+        self._event: Carried | None = carried_by(event, self._snapshots)
+        # Where each event that is on its way to a step comes from.
+        self._came: dict[int, Any] = {}
         self._started = dt.datetime.now(dt.timezone.utc)
         self._began = perf_counter_ns()
         self.dropped = 0
+        self.replay_of: str | None = None
+        self.start: str | None = None
 
     def begin(self) -> None:
         """Note that the event is known by now, and that its first step is next."""
@@ -172,20 +231,56 @@ class Recorder:
     def end(self, record: RunRecord) -> None:
         """Note that the run is over and its record kept."""
 
-    def enter(self, step: Any, given: Any, before: Entry | None = None) -> Entry:
-        """Note that a step gets a value; ``before`` is the step that has just returned it, if one has."""
-        if type(given) in SCALARS:
-            entry = Entry(step, given)
-        elif before is not None and before.result is given:
-            entry = Entry(step, before.output)  # nothing ran in between: one snapshot per edge
+    def keep_request(self, body: Any, event: Carried | None) -> None:
+        """Note the event that a replay from a step goes back to, rather than the one that reached the step."""
+        self._given, self._body, self._event = _SAME, body, event
+
+    def came(self, event: Any, source: Any) -> None:
+        """Note that an event is on its way from a bound step to another one."""
+        self._came[id(event)] = source
+
+    def enter(self, step: Any, given: Any, before: Entry | None = None, event: Any = None, body: Any = _SAME) -> Entry:
+        """Note that a step gets a value.
+
+        Parameters
+        ----------
+        step
+            The bound step.
+        given
+            What it gets.
+        before
+            The entry of the step that has just returned, in a straight run.
+        event
+            The event that carries the value.
+        body
+            The event's body, where that is not what the step gets.
+        """
+        if before is not None and before.result is given and before.carrier is event and body is _SAME:
+            # in a straight run: one snapshot per edge, since nothing ran in between
+            source = before.step
+            carried = carried_by(event, self._snapshots) if source.wants_event else before.event
+            entry = Entry(step, before.output, before.output, carried, source, event)
         else:
-            entry = Entry(step, self._snapshots.take(given))
+            entry = self._entry(step, given, before, event, body)
         if len(self._entries) < MOST_STEPS:
             self._entries.append(entry)
         else:
             self.dropped += 1
         entry.started = perf_counter_ns()
         return entry
+
+    def _entry(self, step: Any, given: Any, before: Entry | None, event: Any, body: Any) -> Entry:
+        if type(given) in SCALARS:
+            taken = given
+        elif before is not None and before.result is given:
+            taken = before.output
+        elif not self._entries and given is self._given:
+            taken = self._body
+        else:
+            taken = self._snapshots.take(given)
+        whole = taken if body is _SAME or body is given else self._snapshots.take(body)
+        source = self._came.pop(id(event), None) if before is None else before.step
+        return Entry(step, taken, whole, None if event is None else carried_by(event, self._snapshots), source, event)
 
     def leave(self, entry: Entry, result: Any) -> None:
         """Note what a step returned."""
@@ -223,11 +318,15 @@ class Recorder:
                 return str(entry.step.path or entry.step.name)
         return None
 
+    def records(self) -> tuple[StepRecord, ...]:
+        """Return the records of the steps, in the order in which they began."""
+        return tuple(map(step_record, self._entries))
+
     def finish(self, status: int, answer: Any) -> tuple[RunRecord, int]:
         """Return the record, and about how many bytes it holds."""
         duration_us = (perf_counter_ns() - self._began) / 1000
         snapshot = answer if type(answer) in SCALARS else self._snapshots.take(answer)
-        steps = tuple(map(step_record, self._entries))
+        steps = self.records()
         event = self.event
         record = RunRecord(
             event.id,
@@ -239,6 +338,10 @@ class Recorder:
             snapshot,
             steps,
             self.dropped,
+            self._body,
+            self._event,
+            self.replay_of,
+            self.start,
         )
         return record, self._snapshots.size + 200 * len(steps)
 
@@ -260,6 +363,11 @@ class Runs:
             self._bytes += size
             while len(self._kept) > 1 and (len(self._kept) > self._most or self._bytes > self._most_bytes):
                 self._bytes -= self._kept.popleft()[1]
+
+    def size_of(self, record: RunRecord) -> int:
+        """Return about how many bytes a kept record holds; 0 of one that is not kept."""
+        with self._lock:
+            return next((size for kept, size in self._kept if kept is record), 0)
 
     def clear(self) -> None:
         """Forget all runs."""

@@ -6,7 +6,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from graphkit.core.watch import Watch
-from graphkit.runtime.records import Entry, Recorder, RunRecord, step_record
+from graphkit.runtime.records import _SAME, Entry, Recorder, RunRecord, step_record
 
 
 def recorder_of(event: Any, secrets: Any, server: Any) -> Recorder:
@@ -37,9 +37,9 @@ class ToldRecorder(Recorder):
             event = self.event
             self._watch.tell("run_started", self._server, event.id, event.path, event.method or "")
 
-    def enter(self, step: Any, given: Any, before: Entry | None = None) -> Entry:
+    def enter(self, step: Any, given: Any, before: Entry | None = None, event: Any = None, body: Any = _SAME) -> Entry:
         """Note and tell that a step gets a value."""
-        entry = super().enter(step, given, before)
+        entry = super().enter(step, given, before, event, body)
         self._watch.tell("step_started", self._server, self.event.id, step.path or step.name, step.kind)
         entry.started = perf_counter_ns()  # what listeners do is not the step's time
         return entry

@@ -7,19 +7,18 @@ from typing import Any
 
 from graphkit.build.flow import RootFlowStep
 from graphkit.build.steps import RouterStep
-from graphkit.core.copying import plain_copy
 from graphkit.core.errors import GraphkitError, StepError
-from graphkit.core.event import Event, Response
+from graphkit.core.event import Response
 from graphkit.core.namespace import caller_namespace
-from graphkit.runtime.bound import is_response
 from graphkit.runtime.records import RunRecord
 from graphkit.runtime.resolve import as_namespace
 from graphkit.runtime.told import recorder_of
 from graphkit.server import dataplane
-from graphkit.server.forms import ServerForms
+from graphkit.server.playing import PlayMixin
+from graphkit.server.recorded import new_event, record_run
 
 
-class GraphServer(ServerForms):
+class GraphServer(PlayMixin):
     """A graph that answers events: in tests, and wherever it is served.
 
     Parameters
@@ -107,45 +106,9 @@ class GraphServer(ServerForms):
         TypeError
             If ``path`` is no text: the body is the second argument.
         """
-        if not isinstance(path, str):
-            raise TypeError(
-                f"path is a text such as '/', found {type(path).__name__}; a body is given as test(body=...)"
-            )
-        event = Event(
-            plain_copy(body),
-            content_type,
-            dict(headers) if headers else {},
-            method or ("GET" if body is None else "POST"),
-            path,
-            event_id,
-            trigger,
-            offset,
-            time,
-        )
-        recorder = recorder_of(event, self._secrets, self)
-        error: StepError | None = None
-        result: Any = None
-        try:
-            bound = self._ready(check_names=True)
-            event = recorder.event = dataplane.prepared(event)
-            _ = event.id  # the record and the steps know it by the same one
-            recorder.begin()
-            event._trace = recorder
-            result = bound.answer(event, recorder)
-            answer = result if get_body else dataplane.encode(result, self._response_class(None))
-        except GraphkitError as exc:
-            error = self._presentable(exc, event)
-            answer = self._error_response(error)
-        status = answer.status_code if is_response(answer) else 200
-        record, size = recorder.finish(status, answer.body if is_response(answer) else answer)
-        self.runs.add(record, size)
-        recorder.end(record)
-        if error is not None and not silent:
-            raise error from error.__cause__
-        if status >= 300 and not silent:
-            step = recorder.step_that_gave(result)
-            raise StepError(self._secrets.redact(_refusal(step, answer)), step=step, status=status)
-        return answer
+        event = new_event(path, body, method, content_type, headers, event_id, trigger, offset, time)
+        outcome = record_run(self, event, recorder_of(event, self._secrets, self), get_body)
+        return outcome.told(silent)
 
     def run(
         self, event: Any, context: Any = None, get_body: bool = False, extra_args: Mapping[str, Any] | None = None
@@ -270,8 +233,3 @@ def mock_server(
     server._is_mock = True
     server._namespace = as_namespace(namespace) if namespace is not None else caller_namespace()
     return server
-
-
-def _refusal(step: str | None, answer: Any) -> str:
-    body = answer.body.decode(errors="replace") if isinstance(answer.body, bytes) else str(answer.body)
-    return f"{f'step {step!r}' if step else 'the graph'} answered with status {answer.status_code}: {body}"
