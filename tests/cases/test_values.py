@@ -126,7 +126,7 @@ def test_a_series_comes_back(series):
         (pd.DataFrame({"a": [1]}, index=pd.MultiIndex.from_tuples([(1, 2)])), "several levels"),
         (pd.Timestamp("2026-01-31"), "body is of type Timestamp"),
         (dt.datetime(2026, 10, 25, 2, 30, fold=1), "fold=1"),
-        (Snapshots().take(b"x" * 10**6), "of which a run keeps only a preview"),
+        (Snapshots().take(b"x" * 10**7), "of which a run keeps only a preview"),
         ({"x": Snapshots().take([object()])}, r"body.x\[0\] is of type object, of which a run keeps only a preview"),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value[:20],
