@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from graphkit.core.awaiting import is_awaitable
 from graphkit.core.errors import GraphError, nearest, told
 from graphkit.core.expr import is_expression
 from graphkit.plan.compile import Plan
@@ -15,6 +14,7 @@ from graphkit.runtime.bound import BoundStep
 from graphkit.runtime.constructors import Constructors
 from graphkit.runtime.lookup import ABSENT, Compiled, Lookup, private, same_value
 from graphkit.runtime.queues import attach_queue
+from graphkit.runtime.retire import can_close
 from graphkit.spec.keywords import no_arguments
 from graphkit.spec.steps import Flow, Kind, Queue, Router, Task
 
@@ -58,6 +58,7 @@ class Binder:
         self.context = context
         self.mode = mode
         self._made: dict[str, BoundStep] = {}
+        self._replaced: list[BoundStep] = []
         self._added: Mapping[str, Any] = {}
         self._added_again: set[str] = set()
         self._constructors = Constructors()
@@ -110,8 +111,13 @@ class Binder:
         self._forget(steps)
         return steps
 
-    def close(self) -> None:
-        """Close what was made, where it can be closed."""
+    def take_replaced(self) -> list[BoundStep]:
+        """Return the steps that no bound graph from now on has; whoever runs the graphs closes them."""
+        replaced, self._replaced = self._replaced, []
+        return [step for step in replaced if can_close(step)]
+
+    def forget_all(self) -> None:
+        """Make everything anew from now on."""
         self._forget({})
 
     # ---- resolving ----------------------------------------------------------------------------------------
@@ -221,7 +227,7 @@ class Binder:
         step.target = (target, tuple(routes.values()))
         self._make(step, target, routes)
         if old is not None:
-            _close(old)
+            self._replaced.append(old)
         self._made[node.path] = step
         return step
 
@@ -252,7 +258,7 @@ class Binder:
         for path, step in list(self._made.items()):
             if keep.get(path) is not step:
                 del self._made[path]
-                _close(step)
+                self._replaced.append(step)
 
 
 def _lost_object(value: Any) -> Any:
@@ -341,15 +347,3 @@ def _construction_problem(path: str, exc: Exception) -> str:
     if isinstance(exc, GraphError):
         return f"{where}: {exc.message}" if path and not exc.step else exc.message
     return f"{where} could not be made: {told(exc)}"
-
-
-def _close(step: BoundStep) -> None:
-    close = getattr(step.object, "close", None)
-    if callable(close):
-        try:
-            result = close()
-        except Exception as exc:
-            step.context.logger.warning(f"step {step.path!r} could not be closed: {told(exc)}")
-            return
-        if is_awaitable(result) and hasattr(result, "close"):
-            result.close()

@@ -54,6 +54,9 @@ class BoundGraph:
         self.watch = watch
         self.revision = revision
         self.most_events = most_events
+        #: Which version of its server's graph this is, and the one that has taken its place.
+        self.version = 0
+        self.successor: BoundGraph | None = None
         self._loop = loop
         self._lock = threading.Lock()
         self._programs: dict[tuple[bool, bool], Program] = {}
@@ -153,9 +156,10 @@ class BoundGraph:
         job = run_program(program, event.body, event.fork(event.body), run)
         return self._loop.wait(job) if self.awaits else drive(job)
 
-    def settled(self, value: Any) -> Any:
-        """Return a value, waiting for it if it must be awaited."""
-        return self._loop.wait(value) if is_awaitable(value) else value
+    def run_step(self, path: str, event: Event, args: Any, kwargs: Mapping[str, Any]) -> Any:
+        """Run one step alone; returns the event."""
+        result = self.steps[path].run(event, *args, **kwargs)
+        return self._loop.wait(result) if is_awaitable(result) else result
 
     def flush(self, expired_only: bool = False) -> None:
         """Send on what batches and joins hold back."""

@@ -15,6 +15,7 @@ from graphkit.runtime.lookup import Lookup
 from graphkit.runtime.loop import LoopThread
 from graphkit.runtime.machine import MOST_EVENTS
 from graphkit.runtime.pools import RoutePools
+from graphkit.runtime.retire import CountedGraph, Retirement, must_count
 from graphkit.server.parameters import count_of
 
 
@@ -26,6 +27,7 @@ class Binding:
         self._context = context
         self._binder = Binder(context, server.load_mode)
         self._loop = LoopThread()
+        self._retirement = Retirement(self._loop.wait)
         self._ticker: Ticker | None = None
         self._last: BoundGraph | None = None
         self._pools = RoutePools(context)
@@ -46,8 +48,12 @@ class Binding:
         lookup = Lookup(namespace, frozen.held)
         steps = self._binder.bind(plan, lookup, frozen.values, frozen.added)
         most = count_of(self._server.parameters, "max_events", MOST_EVENTS)
-        bound = BoundGraph(plan, steps, self._context, lookup.watch, revision, self._loop, most)
-        self._last = bound
+        make = CountedGraph if must_count(steps.values()) else BoundGraph
+        bound = make(plan, steps, self._context, lookup.watch, revision, self._loop, most)
+        if isinstance(bound, CountedGraph):
+            bound.retirement = self._retirement
+        before, self._last = self._last, bound
+        self._retirement.replace(before, bound, self._binder.take_replaced())
         self._context.root = root
         root.__dict__["_bound"] = bound
         self._stop_ticker()
@@ -69,9 +75,10 @@ class Binding:
             self._loop.close()
 
     def close(self) -> None:
-        """Close everything that was made."""
+        """Close everything that was made; what is at work, when it has ended."""
         self._stop_ticker()
-        self._binder.close()
+        self._binder.forget_all()
+        self._retirement.replace(self._last, None, self._binder.take_replaced())
         self._pools.close()
         self._loop.close()
 

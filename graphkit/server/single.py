@@ -107,7 +107,7 @@ def _run(graph: BoundGraph, path: str, event: Any, args: Any, kwargs: Mapping[st
     own = event if isinstance(event, Event) else as_event(event)
     try:
         if not isinstance(graph.steps[path].record, Flow):
-            return graph.settled(graph.steps[path].run(own, *args, **kwargs))
+            return graph.run_step(path, own, args, kwargs)
         own.body = graph.answer(own) if path == "" else graph.answer_of_flow(path, own)
     except GraphkitError as exc:
         graph.context.conceal(exc)
