@@ -64,3 +64,28 @@ class MockServerMixin:
             secret_sources=secret_sources,
             **kwargs,
         )
+
+    def run_frame(self, table: Any, path: str = "/", **options: Any) -> Any:
+        """Send the rows of a table through this graph, and return the answers as a table with the same index.
+
+        Parameters
+        ----------
+        table
+            A pandas DataFrame.
+        path, **options
+            As in :meth:`graphkit.GraphServer.run_frame`.
+
+        Examples
+        --------
+        >>> import pandas
+        >>> import graphkit
+        >>> graph = graphkit.new_flow()
+        >>> _ = graph.to(lambda table: table["x"] * 2, name="double").respond()
+        >>> graph.run_frame(pandas.DataFrame({"x": [1, 2]}, index=["a", "b"])).to_dict("index")
+        {'a': {'x': 2}, 'b': {'x': 4}}
+        """
+        server = self.to_mock_server()
+        try:
+            return server.run_frame(table, path, **options)
+        finally:
+            server.wait_for_completion()  # closes what the server has opened

@@ -16,9 +16,10 @@ from graphkit.runtime.told import recorder_of
 from graphkit.server import dataplane
 from graphkit.server.playing import PlayMixin
 from graphkit.server.recorded import new_event, record_run
+from graphkit.server.work import WorkMixin
 
 
-class GraphServer(PlayMixin):
+class GraphServer(PlayMixin, WorkMixin):
     """A graph that answers events: in tests, and wherever it is served.
 
     Parameters

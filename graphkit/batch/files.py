@@ -1,0 +1,304 @@
+"""Tables in files: read in chunks, written in parts, joined without holding them. CSV, Parquet and JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from graphkit.batch.rows import Chunk
+from graphkit.core import jsonlike
+from graphkit.core.errors import GraphError, choices
+from graphkit.core.extras import load
+
+FORMATS: Mapping[str, str] = {
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+
+
+def format_of(path: Path, given: str | None = None) -> str:
+    """Return the format of a file, by its name unless it is given.
+
+    >>> format_of(Path("rows.ndjson"))
+    'jsonl'
+    """
+    known = sorted(set(FORMATS.values()))
+    if given is not None:
+        if given not in known:
+            raise GraphError(f"the format {given!r} is not known; there is {choices(known)}")
+        return given
+    if path.suffix.lower() not in FORMATS:
+        raise GraphError(f"the format of {path.name!r} is not known by its name; there is {choices(FORMATS)}")
+    return FORMATS[path.suffix.lower()]
+
+
+# ---- reading --------------------------------------------------------------------------------------------------
+
+
+def count_rows(path: Path, kind: str) -> int | None:
+    """Return how many rows a file has, where that is quickly known."""
+    if kind != "parquet":
+        return None
+    parquet = load("pyarrow.parquet", "reading Parquet", "batch")
+    try:
+        return int(parquet.read_metadata(path).num_rows)
+    except (OSError, ValueError) as exc:
+        raise GraphError(f"{str(path)!r} cannot be read: {exc}") from exc
+
+
+def read_chunks(path: Path, kind: str, size: int) -> Iterator[Chunk]:
+    """Yield the rows of a file in chunks of a size; the last one may be shorter.
+
+    Raises
+    ------
+    GraphError
+        If the file cannot be read. A line of JSON that cannot be read is a broken row of its chunk.
+    """
+    start = 0
+    number = 0
+    try:
+        for rows, broken in _READERS[kind](path, size):
+            yield Chunk(number, start, rows, broken)
+            start += len(rows)
+            number += 1
+    except OSError as exc:
+        raise GraphError(f"{str(path)!r} cannot be read: {exc.strerror or exc}") from exc
+    except ValueError as exc:  # pandas' and pyarrow's errors are; they name the line
+        raise GraphError(f"{str(path)!r} cannot be read behind row {start}: {exc}") from exc
+
+
+_Read = Iterator[tuple[Any, Mapping[int, str]]]
+
+
+def _read_csv(path: Path, size: int) -> _Read:
+    pandas = load("pandas", "reading CSV", "batch")
+    try:
+        with pandas.read_csv(path, chunksize=size, low_memory=False) as reader:
+            for table in reader:
+                if len(table):  # a head without rows is a table too
+                    yield table.reset_index(drop=True), {}
+    except pandas.errors.EmptyDataError:
+        return
+
+
+def _read_parquet(path: Path, size: int) -> _Read:
+    parquet = load("pyarrow.parquet", "reading Parquet", "batch")
+    arrow = load("pyarrow", "reading Parquet", "batch")
+    with parquet.ParquetFile(path) as file:
+        waiting: list[Any] = []
+        held = 0
+        for batch in file.iter_batches(batch_size=size):
+            waiting.append(batch)
+            held += batch.num_rows
+            if held >= size:
+                # batches end where row groups end; chunks are all of one size
+                table = arrow.Table.from_batches(waiting)
+                while table.num_rows >= size:
+                    yield table.slice(0, size).to_pandas(ignore_metadata=True), {}
+                    table = table.slice(size)
+                waiting, held = table.to_batches(), table.num_rows
+        if held:
+            yield arrow.Table.from_batches(waiting).to_pandas(ignore_metadata=True), {}
+
+
+def _read_jsonl(path: Path, size: int) -> _Read:
+    rows: list[Any] = []
+    broken: dict[int, str] = {}
+    with path.open("rb") as file:
+        for line in file:
+            if not line.strip():
+                continue
+            try:
+                rows.append(jsonlike.decode(line))
+            except ValueError as exc:
+                broken[len(rows)] = f"the line is not JSON: {exc}"
+                rows.append(None)
+            if len(rows) == size:
+                yield rows, broken
+                rows, broken = [], {}
+    if rows:
+        yield rows, broken
+
+
+_READERS: Mapping[str, Callable[[Path, int], _Read]] = {
+    "csv": _read_csv,
+    "parquet": _read_parquet,
+    "jsonl": _read_jsonl,
+}
+
+
+# ---- writing --------------------------------------------------------------------------------------------------
+
+
+def write_part(path: Path, kind: str, table: Any) -> None:
+    """Write a table into a file of its own, in one step: the file is there as a whole or not at all.
+
+    Raises
+    ------
+    GraphError
+        If the format cannot hold it.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        _WRITERS[kind](temporary, table)
+    except (TypeError, ValueError) as exc:
+        raise GraphError(f"the answers cannot be written as {kind}: {exc}") from exc
+    settle(temporary, path)
+
+
+def settle(temporary: Path, path: Path) -> None:
+    """Give a complete file its name, after it has reached the disk."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)  # noqa: PTH105  # says that it is one step
+
+
+def _write_csv(path: Path, table: Any) -> None:
+    nested = [name for name in table.columns if table[name].dtype == object]
+    if nested:
+        table = table.assign(**{name: table[name].map(_csv_cell) for name in nested})
+    table.to_csv(path, index=False, lineterminator="\n")
+
+
+def _csv_cell(value: Any) -> Any:
+    return jsonlike.encode(value).decode() if isinstance(value, (list, tuple, dict, set)) else value
+
+
+def _write_parquet(path: Path, table: Any) -> None:
+    arrow = load("pyarrow", "writing Parquet", "batch")
+    parquet = load("pyarrow.parquet", "writing Parquet", "batch")
+    parquet.write_table(arrow.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(), path)
+
+
+def _write_jsonl(path: Path, table: Any) -> None:
+    with path.open("wb") as file:
+        for record in table.to_dict("records"):
+            file.write(jsonlike.encode(record) + b"\n")
+
+
+_WRITERS: Mapping[str, Callable[[Path, Any], None]] = {
+    "csv": _write_csv,
+    "parquet": _write_parquet,
+    "jsonl": _write_jsonl,
+}
+
+
+# ---- joining --------------------------------------------------------------------------------------------------
+
+
+Parts = Sequence[tuple[Path, int]]
+
+
+def join_parts(parts: Parts, kind: str, path: Path, column: str) -> None:
+    """Write the rows of some files into one, in their order, and in one step.
+
+    Parameters
+    ----------
+    parts
+        Files, and how many rows of the input each is about. Of rows that all failed there is no file; they are empty.
+    kind
+        The format.
+    path
+        The file to write.
+    column
+        Name of the column, if no file has any.
+
+    Raises
+    ------
+    GraphError
+        If columns of one name hold what does not go together.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        _JOINERS[kind](parts, temporary, column)
+        settle(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def join_errors(parts: Iterable[Path], path: Path) -> None:
+    """Write some files of errors into one, in their order, and in one step."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as target:
+        for part in parts:
+            with part.open("rb") as source:
+                shutil.copyfileobj(source, target)
+    settle(temporary, path)
+
+
+def _join_jsonl(parts: Parts, path: Path, column: str) -> None:
+    with path.open("wb") as target:
+        for part, rows in parts:
+            if not part.exists():
+                target.write(b"{}\n" * rows)
+                continue
+            with part.open("rb") as source:
+                shutil.copyfileobj(source, target)
+
+
+def _join_csv(parts: Parts, path: Path, column: str) -> None:
+    import csv
+
+    heads: list[list[str]] = []
+    for part, _ in parts:
+        if not part.exists():
+            heads.append([])
+            continue
+        with part.open(newline="", encoding="utf-8") as source:
+            heads.append(next(csv.reader(source), []))
+    names = list(dict.fromkeys(name for head in heads for name in head)) or [column]
+    with path.open("w", newline="", encoding="utf-8") as target:
+        csv.writer(target, lineterminator="\n").writerow(names)
+        for (part, rows), head in zip(parts, heads, strict=True):
+            if not head:
+                csv.writer(target, lineterminator="\n").writerows([[None] * len(names)] * rows)
+                continue
+            with part.open(newline="", encoding="utf-8") as source:
+                if head == names:
+                    source.readline()
+                    shutil.copyfileobj(source, target)
+                else:
+                    writer = csv.DictWriter(target, names, lineterminator="\n")
+                    writer.writerows(csv.DictReader(source))
+
+
+def _join_parquet(parts: Parts, path: Path, column: str) -> None:
+    arrow = load("pyarrow", "writing Parquet", "batch")
+    parquet = load("pyarrow.parquet", "writing Parquet", "batch")
+    schemas = [parquet.read_schema(part) for part, _ in parts if part.exists()]
+    schemas = schemas or [arrow.schema([(column, arrow.null())])]
+    try:
+        schema = arrow.unify_schemas(schemas, promote_options="permissive")
+    except (arrow.ArrowInvalid, arrow.ArrowTypeError) as exc:
+        raise GraphError(f"the answers of some chunks do not go together in one Parquet file: {exc}") from exc
+    with parquet.ParquetWriter(path, schema) as writer:
+        for part, rows in parts:
+            table = parquet.read_table(part) if part.exists() else arrow.table({})
+            columns = [
+                table[field.name].cast(field.type)
+                if field.name in table.column_names
+                else arrow.nulls(rows if not part.exists() else table.num_rows, field.type)
+                for field in schema
+            ]
+            writer.write_table(arrow.table(columns, schema=schema))
+
+
+_JOINERS: Mapping[str, Callable[[Parts, Path, str], None]] = {
+    "csv": _join_csv,
+    "parquet": _join_parquet,
+    "jsonl": _join_jsonl,
+}
+
+
+def write_errors(path: Path, failures: Iterable[tuple[int, str]]) -> None:
+    """Append rows without an answer to a file of errors: JSON lines with ``row`` and ``error``."""
+    with path.open("a", encoding="utf-8") as file:
+        for row, error in failures:
+            file.write(json.dumps({"row": row, "error": error}, ensure_ascii=False) + "\n")

@@ -1,0 +1,95 @@
+"""A table in memory through a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from graphkit.batch.options import Options, Server
+from graphkit.batch.rows import Chunk
+from graphkit.batch.score import Failure, score
+from graphkit.batch.side_by_side import in_order
+from graphkit.core.errors import GraphError, StepError
+from graphkit.core.extras import load
+
+_ERRORS = ("raise", "keep")
+
+
+def run_frame(
+    server: Server, table: Any, options: Options, errors: str = "raise", progress: bool | None = False
+) -> Any:
+    """Return the answers to the rows of a table, as a table with its index.
+
+    Parameters
+    ----------
+    server
+        What answers.
+    table
+        A pandas DataFrame.
+    options
+        How rows go through the graph.
+    errors
+        ``"raise"``: the first row that fails raises. ``"keep"``: rows that fail are empty in the result, and
+        ``result.attrs["errors"]`` lists them.
+    progress
+        Whether to show a progress bar; ``None`` on terminals only.
+
+    Raises
+    ------
+    GraphError
+        If the graph cannot be bound, or an option is wrong.
+    StepError
+        If a row fails and ``errors`` is ``"raise"``.
+    """
+    pandas = load("pandas", "run_frame", "batch")
+    if errors not in _ERRORS:
+        raise GraphError(f"errors is 'raise' or 'keep', found {errors!r}")
+    if not isinstance(table, pandas.DataFrame):
+        raise GraphError(f"run_frame takes a pandas DataFrame, found a value of type {type(table).__name__}")
+    if options.executor == "process":
+        raise GraphError("run_frame runs in this process: executor is 'thread'; graphkit run has worker processes")
+    server.init_object()
+    pieces: list[Any] = []
+    failures: list[Failure] = []
+    with bar(len(table), progress) as shown:
+        for chunk, scored in in_order(lambda chunk: score(server, chunk, options), _chunks(table, options), options):
+            if scored.failures and errors == "raise":
+                raise _first(scored.failures)
+            pieces.append(scored.table)
+            failures += scored.failures
+            shown.update(len(chunk))
+    result = pandas.concat(pieces, ignore_index=True) if pieces else pandas.DataFrame()
+    if not options.any_rows and len(result) == len(table):
+        result.index = table.index
+    if errors == "keep":
+        result.attrs["errors"] = [{"row": failure.row, "error": failure.error} for failure in failures]
+    return result
+
+
+def bar(total: int | None, progress: bool | None, start: int = 0) -> Any:
+    """Return a progress bar of rows; ``None`` shows it on terminals only."""
+    if progress is False:
+        from contextlib import nullcontext
+
+        return nullcontext(_Silent())
+    tqdm = load("tqdm", "a progress bar", "batch")
+    return tqdm.tqdm(
+        total=total, initial=start, unit=" rows", unit_scale=True, disable=None if progress is None else False
+    )
+
+
+class _Silent:
+    """A progress bar that nobody sees."""
+
+    def update(self, rows: int) -> None:
+        """Take note of nothing."""
+
+
+def _chunks(table: Any, options: Options) -> Iterator[Chunk]:
+    for number, low in enumerate(range(0, len(table), options.chunk)):
+        yield Chunk(number, low, table.iloc[low : low + options.chunk])
+
+
+def _first(failures: tuple[Failure, ...]) -> StepError:
+    more = f" (and {len(failures) - 1} more of its chunk)" if len(failures) > 1 else ""
+    return StepError(f"row {failures[0].row} failed{more}: {failures[0].error}; errors='keep' goes on without it")

@@ -1,0 +1,195 @@
+"""What a server does beside answering single events: many rows at once, and runs that become cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphkit.server.forms import ServerForms
+
+if TYPE_CHECKING:
+    from graphkit.batch.job import Summary
+    from graphkit.batch.options import Options
+
+
+class WorkMixin(ServerForms):
+    """Adds batches and recorded cases to a server."""
+
+    if TYPE_CHECKING:
+
+        def run(self, event: Any, context: Any = None, get_body: bool = False) -> Any:
+            """Answer an event; the server itself does."""
+
+    def run_frame(
+        self,
+        table: Any,
+        path: str = "/",
+        *,
+        shape: str | None = None,
+        chunk: int = 10_000,
+        columns: Iterable[str] | None = None,
+        keep: Iterable[str] = (),
+        column: str = "prediction",
+        any_rows: bool = False,
+        workers: int = 1,
+        errors: str = "raise",
+        progress: bool | None = None,
+    ) -> Any:
+        """Send the rows of a table through the graph, and return the answers as a table with the same index.
+
+        Nothing is recorded. A chunk that fails is halved until the rows are found that fail alone, so that steps may
+        see a row more than once.
+
+        Parameters
+        ----------
+        table
+            A pandas DataFrame.
+        path
+            Path of the events, such as ``"tree/infer"``.
+        shape
+            How rows become events: ``"inputs"`` (``{"inputs": [[...], ...]}``, as models take them), ``"frame"`` (a
+            DataFrame), ``"records"`` (a list of dicts), each one event per chunk, or ``"row"`` (a dict, one event per
+            row). Left out, ``"inputs"`` for a graph with a router, else ``"frame"``.
+        chunk
+            Rows per chunk.
+        columns
+            Columns that the events hold; left out, all.
+        keep
+            Columns that the result has too.
+        column
+            Name of the result's column where the answers name none; rows of answers make ``prediction_0`` and so on.
+        any_rows
+            Whether an answer may have other rows than its chunk, as when the graph filters.
+        workers
+            How many chunks are answered side by side, in threads. Worker processes are ``graphkit run``'s.
+        errors
+            ``"raise"``, or ``"keep"``: rows that fail are empty, and ``result.attrs["errors"]`` lists them.
+        progress
+            Show a progress bar; left out, on terminals only.
+
+        Raises
+        ------
+        GraphError
+            If the graph cannot be bound, or an option is wrong.
+        StepError
+            If a row fails.
+
+        Examples
+        --------
+        >>> import pandas
+        >>> import graphkit
+        >>> graph = graphkit.new_flow()
+        >>> _ = graph.to(lambda table: table["x"] * 2, name="double").respond()
+        >>> graph.to_mock_server().run_frame(pandas.DataFrame({"x": [1, 2]}), column="twice")["x"].tolist()
+        [2, 4]
+        """
+        from graphkit.batch.frame import run_frame
+
+        options = self._batch_options(
+            path=path, shape=shape, chunk=chunk, columns=_names(columns), keep=_names(keep) or (), column=column,
+            any_rows=any_rows, workers=workers,
+        )  # fmt: skip
+        return run_frame(self, table, options, errors, progress)
+
+    def run_file(
+        self,
+        source: str | Path,
+        output: str | Path,
+        path: str = "/",
+        *,
+        shape: str | None = None,
+        chunk: int = 10_000,
+        columns: Iterable[str] | None = None,
+        keep: Iterable[str] = (),
+        column: str = "prediction",
+        any_rows: bool = False,
+        workers: int = 1,
+        executor: str = "thread",
+        opener: Callable[[], Any] | None = None,
+        input_format: str | None = None,
+        output_format: str | None = None,
+        overwrite: bool = False,
+        restart: bool = False,
+        max_errors: int | None = None,
+        progress: bool | None = None,
+    ) -> Summary:
+        r"""Send the rows of a file through the graph, and write the answers to a file; memory stays bounded.
+
+        The output has one row for each row of the input, in the same order. Rows that fail are empty in it; they stand
+        in ``<output>.errors.jsonl`` with their position (from 0 on) and error. After a kill, the same call goes on
+        where the run stopped: no row is lost and none is there twice, though steps may see one twice.
+
+        Parameters
+        ----------
+        source, output
+            ``.csv``, ``.parquet`` or ``.jsonl`` files.
+        path, shape, chunk, columns, keep, column, any_rows, workers
+            As in :meth:`run_frame`.
+        executor
+            ``"thread"``, or ``"process"`` for worker processes, which make the server with ``opener``.
+        opener
+            Makes a server; must be picklable.
+        input_format, output_format
+            ``"csv"``, ``"parquet"`` or ``"jsonl"``, where the files' names do not say it.
+        overwrite
+            Replace an output that is there.
+        restart
+            Forget what an interrupted run has done.
+        max_errors
+            Stop when more rows failed than these; what was answered is kept.
+        progress
+            Show a progress bar; left out, on terminals only.
+
+        Returns
+        -------
+        Summary
+            Rows, failures and time.
+
+        Raises
+        ------
+        GraphError
+            If a file cannot be read or written, the graph cannot be bound, or an option is wrong.
+        StepError
+            If no row is to blame, such as for an unknown model, or if too many rows failed.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import graphkit
+        >>> graph = graphkit.new_flow()
+        >>> _ = graph.to(name="double", handler="({'twice': event['x'] * 2})").respond()
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "rows.jsonl").write_text('{"x": 1}\n{"x": 2}\n')
+        >>> done = graph.to_mock_server().run_file(folder / "rows.jsonl", folder / "out.csv", shape="row")
+        >>> done.rows, (folder / "out.csv").read_text()
+        (2, 'twice\n2\n4\n')
+        """
+        from graphkit.batch.job import run_file
+
+        options = self._batch_options(
+            path=path, shape=shape, chunk=chunk, columns=_names(columns), keep=_names(keep) or (), column=column,
+            any_rows=any_rows, workers=workers, executor=executor,
+        )  # fmt: skip
+        return run_file(
+            self, source, output, options, asked=self._spec_mark(), opener=opener, input_format=input_format,
+            output_format=output_format, overwrite=overwrite, restart=restart, max_errors=max_errors,
+            progress=progress,
+        )  # fmt: skip
+
+    def _batch_options(self, shape: str | None, **given: Any) -> Options:
+        from graphkit.batch.options import Options, usual_shape
+
+        return Options(shape=shape or usual_shape(self._graph), **given)
+
+    def _spec_mark(self) -> str:
+        """Return a short text that changes with the graph's spec."""
+        import hashlib
+
+        return hashlib.sha256(self.to_yaml().encode()).hexdigest()[:16]
+
+
+def _names(given: Iterable[str] | None) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    return (given,) if isinstance(given, str) else tuple(given)

@@ -1,0 +1,94 @@
+"""The journal says what is done; only one run at a time has it."""
+
+from __future__ import annotations
+
+import pytest
+
+from graphkit.batch.journal import JOURNAL, Done, Journal
+from graphkit.core.errors import GraphError
+
+ASKED = {"chunk": 5, "input": ["/x", 3]}
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "out.csv"
+
+
+def known(output):
+    with Journal(output, ASKED) as journal:
+        return sorted(journal.done)
+
+
+def test_what_was_noted_is_known_to_the_next_run(output):
+    journal = Journal(output, ASKED)
+    journal.note(Done(0, 0, 5, 0))
+    journal.note(Done(2, 10, 5, 1))
+    journal.close()
+    with Journal(output, ASKED) as again:
+        assert again.done == {0: Done(0, 0, 5, 0), 2: Done(2, 10, 5, 1)}
+        again.note(Done(1, 5, 5, 0))
+    assert known(output) == [0, 1, 2]
+
+
+def test_a_line_that_was_not_finished_is_forgotten(output):
+    journal = Journal(output, ASKED)
+    journal.note(Done(0, 0, 5, 0))
+    journal.close()
+    path = journal.folder / JOURNAL
+    path.write_text(path.read_text() + '{"chunk": 1, "st')
+    with Journal(output, ASKED) as again:
+        assert sorted(again.done) == [0]
+        again.note(Done(1, 5, 5, 0))
+    assert known(output) == [0, 1]
+
+
+def test_a_journal_without_a_finished_line_begins_anew(output):
+    journal = Journal(output, ASKED)
+    journal.close()
+    (journal.folder / JOURNAL).write_text('{"chun')
+    with Journal(output, {"chunk": 6}) as again:
+        assert again.done == {}
+
+
+def test_a_run_goes_on_only_with_what_was_asked_for(output):
+    Journal(output, ASKED).close()
+    with pytest.raises(GraphError, match=r"was asked for something else \(chunk, new\): .*--restart"):
+        Journal(output, {**ASKED, "chunk": 6, "new": 1})
+    with pytest.raises(GraphError, match="input"):
+        Journal(output, {**ASKED, "input": ["/x", 4]})
+
+
+def test_a_restart_forgets(output):
+    journal = Journal(output, ASKED)
+    journal.note(Done(0, 0, 5, 0))
+    journal.part(0, ".csv").write_text("x")
+    journal.close()
+    with Journal(output, {"chunk": 6}, restart=True) as again:
+        assert again.done == {}
+        assert not again.part(0, ".csv").exists()
+
+
+def test_two_runs_do_not_write_one_file(output):
+    first = Journal(output, ASKED)
+    with pytest.raises(GraphError, match=r"another run is writing .*out\.csv"):
+        Journal(output, ASKED)
+    first.close()
+    Journal(output, ASKED).close()
+
+
+def test_nothing_is_left_of_a_finished_run(output):
+    journal = Journal(output, ASKED)
+    journal.part(0, ".csv").write_text("x")
+    journal.finish()
+    journal.close()
+    assert list(output.parent.iterdir()) == []
+
+
+def test_what_a_kill_has_left_of_a_finished_run_is_cleared_away(output):
+    journal = Journal(output, ASKED)
+    journal.part(0, ".csv").write_text("x")
+    (journal.folder / JOURNAL).unlink()
+    journal.close()
+    with Journal(output, ASKED) as again:
+        assert not again.part(0, ".csv").exists()
