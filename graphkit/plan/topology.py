@@ -8,6 +8,8 @@ import msgspec
 
 from graphkit.spec.steps import AnyStep, Kind, Root
 
+_MOST_ENDS = 5
+
 
 def join(parent: str, name: str) -> str:
     """Return the path of a child.
@@ -75,3 +77,23 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
     ends: tuple[str, ...] = ()
     answer: str | None = None
     problems: tuple[Problem, ...] = ()
+
+
+def why_an_id(topology: Topology) -> str:
+    """Return why a flow answers with the event's id and not with what a step returns; empty where it does not.
+
+    Examples
+    --------
+    >>> from graphkit.spec.steps import RootFlow
+    >>> why_an_id(Topology(root=RootFlow(), nodes={}, edges=(), starts=(), ends=("a", "b")))
+    "Several ends ('a', 'b'): the answer is {'id': ...}; mark the step that answers with .respond()."
+    """
+    ends = topology.ends
+    if topology.answer is not None or topology.root.kind is Kind.ROUTER or not ends:
+        return ""
+    if len(ends) == 1:
+        return f"The flow ends in the queue {ends[0]!r}: the answer is {{'id': ...}}."
+    shown = ", ".join(map(repr, ends[:_MOST_ENDS])) + (
+        f" and {len(ends) - _MOST_ENDS} more" if len(ends) > _MOST_ENDS else ""
+    )
+    return f"Several ends ({shown}): the answer is {{'id': ...}}; mark the step that answers with .respond()."

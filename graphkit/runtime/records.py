@@ -101,6 +101,8 @@ class RunRecord(msgspec.Struct, frozen=True):
         The id of the run that this one repeats, if it does.
     start
         The step from which on it was repeated; ``None`` for all of it.
+    note
+        What a reader should know of the answer: why it is no more than an id.
     """
 
     id: str
@@ -116,6 +118,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     event: Carried | None = None
     replay_of: str | None = None
     start: str | None = None
+    note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as a dict; of a replay it says of what, and ``start``, from where on."""
@@ -205,6 +208,7 @@ class Recorder:
         "_started",
         "dropped",
         "event",
+        "note",
         "replay_of",
         "start",
     )
@@ -224,6 +228,7 @@ class Recorder:
         self.dropped = 0
         self.replay_of: str | None = None
         self.start: str | None = None
+        self.note = ""
 
     def begin(self) -> None:
         """Note that the event is known by now, and that its first step is next."""
@@ -342,6 +347,7 @@ class Recorder:
             self._event,
             self.replay_of,
             self.start,
+            self.note,
         )
         return record, self._snapshots.size + 200 * len(steps)
 

@@ -9,6 +9,7 @@ import msgspec
 from graphkit.core.copying import plain_copy
 from graphkit.core.errors import GraphError, GraphkitError, StepError, choices
 from graphkit.core.event import Event
+from graphkit.plan.topology import why_an_id
 from graphkit.runtime.bound import is_response
 from graphkit.runtime.records import Recorder, RunRecord
 from graphkit.runtime.replay import Replay, event_of_run
@@ -81,6 +82,8 @@ def record_run(
         else:
             again.traced_by(recorder)
             result = bound.replay(again, recorder)
+        if type(result) is dict and result == {"id": event.id}:
+            recorder.note = why_an_id(bound.plan.topology)
         answer = result if get_body else dataplane.encode(result, server._response_class(None))
     except GraphkitError as exc:
         error = server._presentable(exc, event)

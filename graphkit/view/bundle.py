@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from graphkit.plan.topology import Topology
+from graphkit.plan.topology import Topology, why_an_id
 from graphkit.view.fold import fold
-from graphkit.view.images import HTML, TEXT, image_bundle, outline_html
+from graphkit.view.images import HTML, MOST_SHRUNK_PX, TEXT, image_bundle, outline_html, width_px
 from graphkit.view.outline import alt_text, outline
 
 #: Beyond this many steps, long straight runs and long lists of routes are drawn as one node each.
@@ -27,8 +27,10 @@ def mime_bundle(
 ) -> dict[str, Any]:
     """Return a graph in every form that notebooks show; for ``_repr_mimebundle_``. Never raises.
 
-    Large graphs are folded: a long run of steps, or a long list of routes, becomes one node that says how many it
-    stands for. What is too large even so is shown as an outline. Either way a line says so.
+    Large graphs are folded: a long run of steps, or a long list of routes or branches, becomes one node that says how
+    many it stands for; what is too wide for a page is folded in smaller graphs too. What is too large even so is shown
+    as an outline. Either way a line says so. A picture that is wide all the same goes from left to right, if it fits
+    then. Another line says why a flow answers with an id.
 
     Parameters
     ----------
@@ -49,23 +51,41 @@ def mime_bundle(
     """
     count = len(topology.nodes) - 1
     shown, note = topology, ""
-    if count > FOLD_ABOVE:
-        shown = fold(topology)
-        if len(shown.nodes) < len(topology.nodes):
-            note = f"{count:,} steps, drawn as {len(shown.nodes) - 1:,}; plot(filename) draws them all."
-    text = _cut(outline(shown))
+    large = count > FOLD_ABOVE
+    shown = fold(topology, wide_only=not large)
+    if len(shown.nodes) < len(topology.nodes):
+        note = f"{count:,} steps, drawn as {len(shown.nodes) - 1:,}; plot(filename) draws them all."
+    text = _cut(outline(shown if large else topology))
     if len(shown.nodes) > MOST_NODES:
         why = f"{count:,} steps are too many for a picture here; plot(filename) draws them all."
         wanted = set((HTML, TEXT) if include is None else include) - set(exclude or ())
         bundle = {HTML: outline_html(text, why), TEXT: text}
         return {kind: value for kind, value in bundle.items() if kind in wanted}
 
-    def pipe(format: str) -> Any:
-        from graphkit.view.picture import draw  # graphviz loads with the first picture
+    note = " ".join(filter(None, [note, why_an_id(topology)]))
+    drawn: list[tuple[Any, Any]] = []
 
-        return draw(shown, **attributes).pipe(format, timeout_s=_TIMEOUT_S)
+    def pipe(format: str) -> Any:
+        if not drawn:
+            drawn.append(_fitting(shown, attributes))
+        picture, svg = drawn[0]
+        return svg if format == "svg" else picture.pipe(format, timeout_s=_TIMEOUT_S)
 
     return image_bundle(pipe, alt_text(topology), text, include, exclude, note)
+
+
+def _fitting(topology: Topology, attributes: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return a picture and its SVG: from the top down, but from left to right where only that fits into a page."""
+    from graphkit.view.picture import draw  # graphviz loads with the first picture
+
+    picture = draw(topology, **attributes)
+    svg = picture.pipe("svg", timeout_s=_TIMEOUT_S)
+    if "rankdir" not in attributes and width_px(svg) > MOST_SHRUNK_PX:
+        other = draw(topology, **{**attributes, "rankdir": "LR"})
+        turned = other.pipe("svg", timeout_s=_TIMEOUT_S)
+        if width_px(turned) <= MOST_SHRUNK_PX:
+            return other, turned
+    return picture, svg
 
 
 def _cut(text: str) -> str:

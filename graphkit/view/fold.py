@@ -9,14 +9,26 @@ from graphkit.spec.steps import Kind, Task
 
 #: Steps or routes that stay at either end of what is folded.
 _KEPT = 3
+#: So many siblings at either end, with what is between them, fit into a page.
+_KEPT_ABREAST = 2
 #: What is shorter is not worth folding.
 _SHORTEST = 4
+#: More siblings side by side than these are wider than a page at a size that can be read.
+MOST_ABREAST = 12
 
 
-def fold(topology: Topology) -> Topology:
-    """Return a smaller topology: the middle of long straight runs and of long lists of routes as one node each.
+def fold(topology: Topology, wide_only: bool = False) -> Topology:
+    """Return a smaller topology: the middle of long runs, lists of routes and fan-outs as one node each.
 
-    Only plain tasks are folded: none that has a problem, an error handler, several followers, or that answers.
+    Only plain tasks are folded: none that has a problem or an error handler, or that answers; in runs, none that has
+    several followers. Siblings are folded where they come after the same steps and lead to the same ones.
+
+    Parameters
+    ----------
+    topology
+        The graph.
+    wide_only
+        Leave runs as they are, and fold siblings only where they are more than fit side by side on a page.
 
     Examples
     --------
@@ -29,8 +41,14 @@ def fold(topology: Topology) -> Topology:
     """
     gone: dict[str, str] = {}
     folded: dict[str, Node] = {}
-    for group, word in [*((run, "steps") for run in _runs(topology)), *((r, "routes") for r in _routes(topology))]:
-        middle = group[_KEPT : len(group) - _KEPT]
+    runs = [] if wide_only else [(run, "steps") for run in _runs(topology)]
+    routes = [(group, "routes") for group in _routes(topology)]
+    branches = [(group, "branches") for group in _branches(topology, {path for run, _ in runs for path in run})]
+    for group, word in [*runs, *routes, *branches]:
+        if wide_only and len(group) <= MOST_ABREAST:
+            continue
+        kept = _KEPT_ABREAST if wide_only else _KEPT
+        middle = group[kept : len(group) - kept]
         if len(middle) < _SHORTEST:
             continue
         first = topology.nodes[middle[0]]
@@ -44,8 +62,11 @@ def fold(topology: Topology) -> Topology:
         Edge(tail=gone.get(edge.tail, edge.tail), head=gone.get(edge.head, edge.head), kind=edge.kind)
         for edge in topology.edges
     )
-    kept = tuple(edge for edge in edges if edge.tail != edge.head)
-    return replace(topology, nodes=nodes, edges=kept)
+    inner = tuple(edge for edge in edges if edge.tail != edge.head)
+    starts, ends = (
+        tuple(dict.fromkeys(gone.get(path, path) for path in many)) for many in (topology.starts, topology.ends)
+    )
+    return replace(topology, nodes=nodes, edges=inner, starts=starts, ends=ends)
 
 
 def _plain(topology: Topology) -> set[str]:
@@ -82,6 +103,25 @@ def _runs(topology: Topology) -> list[list[str]]:
                 step = following(step)
             runs.append(run)
     return runs
+
+
+def _branches(topology: Topology, taken: set[str]) -> list[list[str]]:
+    """Return the plain tasks of a flow that come after the same steps and lead to the same ones, as groups."""
+    special = {problem.path for problem in topology.problems} | {topology.answer}
+    before: dict[str, list[str]] = {}
+    after: dict[str, list[str]] = {}
+    for edge in topology.edges:
+        if edge.kind is EdgeKind.FLOW:
+            before.setdefault(edge.head, []).append(edge.tail)
+            after.setdefault(edge.tail, []).append(edge.head)
+        else:
+            special |= {edge.head} if edge.kind is EdgeKind.RESUME else {edge.tail, edge.head}
+    groups: dict[tuple[object, ...], list[str]] = {}
+    for path, node in topology.nodes.items():
+        if node.kind is Kind.TASK and path not in special and path not in taken:
+            place = (node.parent, node.function, tuple(before.get(path, ())), tuple(after.get(path, ())))
+            groups.setdefault((*place, path in topology.starts), []).append(path)
+    return list(groups.values())
 
 
 def _routes(topology: Topology) -> list[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterable
 from html import escape
 from typing import Any
@@ -13,6 +14,12 @@ HTML, SVG, PNG, JPEG, TEXT = "text/html", "image/svg+xml", "image/png", "image/j
 #: What is given when nothing is asked for. JPEG only on demand.
 DEFAULT = (HTML, SVG, PNG, TEXT)
 _KNOWN = (*DEFAULT, JPEG)
+#: A notebook's page has about 900 pixels. What is a little wider is shrunk to it; beyond this, text could not be read,
+#: and the picture keeps its size and scrolls.
+MOST_SHRUNK_PX = 1250
+#: On a dark page the picture is a sheet of paper: its colours are made for a white ground.
+_PAPER = "background:white;padding:6px;border:1px solid rgba(128,128,128,.35);border-radius:6px;box-sizing:border-box"
+_WIDTH = re.compile(rb'<svg width="([0-9.]+)pt"')
 
 
 def image_bundle(
@@ -77,7 +84,17 @@ def outline_html(outline: str, note: str) -> str:
 
 def _image(svg: bytes, alt: str) -> str:
     data = base64.b64encode(svg).decode("ascii")
-    return (
-        f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{data}" '
-        f'style="max-width:100%;height:auto;background:white"/>'
-    )
+    wide = width_px(svg) > MOST_SHRUNK_PX
+    size = "max-width:none" if wide else "max-width:100%;height:auto"
+    image = f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{data}" style="{size};{_PAPER}"/>'
+    return f'<div style="overflow-x:auto">{image}</div>' if wide else image
+
+
+def width_px(svg: Any) -> float:
+    """Return how wide a picture is by itself, at 96 pixels and 72 points to the inch; 0 where it does not say.
+
+    >>> width_px(b'<svg width="72pt" height="36pt">')
+    96.0
+    """
+    found = _WIDTH.search(svg[:2000])
+    return float(found[1]) * 96 / 72 if found else 0.0

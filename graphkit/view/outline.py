@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from graphkit.plan.topology import EdgeKind, Node, Topology
+from graphkit.plan.topology import EdgeKind, Node, Topology, why_an_id
 from graphkit.spec.steps import Error, Flow, Kind, Queue, Router, Task
 from graphkit.view.labels import members, root_of
 from graphkit.view.text import shortened, showable
@@ -32,6 +32,8 @@ def outline(topology: Topology) -> str:
     lines += view.flow("", 1) if isinstance(topology.root, Flow) else [f"  start -> {view.said('')}"]
     lines += view.nested_routes()
     lines += view.functions()
+    if why := why_an_id(topology):
+        lines.append(f"  {_line(why)}")
     if topology.problems:
         lines.append("  problems")
         shown = topology.problems[:_MOST_PROBLEMS]

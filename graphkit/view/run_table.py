@@ -10,7 +10,7 @@ from html import escape
 from typing import Any
 
 from graphkit.view.preview import preview, preview_html
-from graphkit.view.text import shortened, showable
+from graphkit.view.text import middle, shortened, showable
 
 _TEXT_WIDTH = 44
 _MOST_STEPS = 200
@@ -19,12 +19,17 @@ _LINE = "rgba(128,128,128,.3)"
 _BAR = "rgba(0,114,178,.28)"
 _WRONG = "rgba(213,60,60,.16)"
 _CELL = "padding:3px 10px;text-align:left;vertical-align:top"
+#: What stands in a cell breaks anywhere, so that a long id needs no more room than a text; no column gets too narrow.
+_VALUE = "min-width:110px;max-width:420px;overflow-wrap:anywhere"
+_NAME = "min-width:70px;max-width:260px;overflow-wrap:anywhere"
+_MOST_NAME = 40
 
 
 #: What is read of one step's part in a run: ``name, kind, input, output, duration_us, error``.
 StepRun = Any
 #: What is read of a run, one event through one graph: ``id, path, method, status, started, answer, steps``, and
-#: ``duration_us`` (microseconds); if it is there, ``dropped``, the number of steps that ran and were not kept.
+#: ``duration_us`` (microseconds); if they are there, ``dropped``, the number of steps that ran and were not kept, and
+#: ``note``, a sentence on the answer.
 Run = Any
 
 
@@ -51,7 +56,10 @@ def run_text(record: Run) -> str:
         lines += ("  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
     if _hidden(record):
         lines.append(f"  ... and {_hidden(record):,} more steps")
-    return "\n".join([*lines, f"  answer: {preview(record.answer, 160)}"])
+    lines.append(f"  answer: {preview(record.answer, 160)}")
+    if _note(record):
+        lines.append(f"  {_note(record)}")
+    return "\n".join(lines)
 
 
 def run_html(record: Run) -> str:
@@ -75,17 +83,20 @@ def run_html(record: Run) -> str:
         f'<th style="{_CELL};font-weight:600">{name}</th>' for name in ("step", "kind", "time", "input", "output")
     )
     table = (
-        f'<table style="border-collapse:collapse;margin:4px 0"><thead><tr style="border-bottom:2px solid {_LINE}">'
+        f'<table style="border-collapse:collapse;table-layout:auto;font-size:inherit;margin:4px 0">'
+        f'<thead><tr style="border-bottom:2px solid {_LINE}">'
         f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
         if rows
         else ""
     )
+    note = f'<div style="opacity:.7">{escape(_note(record))}</div>' if _note(record) else ""
     identity = f"id {showable(str(record.id))}" + (f", {_when(record.started)}" if record.started else "")
     return (
         f'<div style="color:var(--jp-content-font-color1,inherit);font-size:13px;line-height:1.4">'
         f'<div title="{escape(identity)}">{_badge(record.status)} <b>{escape(_request(record))}</b> '
         f'<span style="opacity:.7">in {escape(duration(record.duration_us))}, {_steps(record)}</span></div>'
-        f"{table}<div><b>answer</b> {preview_html(record.answer)}</div></div>"
+        f'<div style="overflow-x:auto">{table}</div>'
+        f'<div style="overflow-wrap:anywhere"><b>answer</b> {preview_html(record.answer)}</div>{note}</div>'
     )
 
 
@@ -131,6 +142,10 @@ def _dropped(record: Run) -> int:
     return int(getattr(record, "dropped", 0))
 
 
+def _note(record: Run) -> str:
+    return _line(getattr(record, "note", ""))
+
+
 def _hidden(record: Run) -> int:
     return max(len(record.steps) - _MOST_STEPS, 0) + _dropped(record)
 
@@ -145,7 +160,7 @@ def _us(step: StepRun) -> float:
 
 def _text_row(step: StepRun) -> tuple[str, str, str, str, str]:
     output = f"failed: {_line(step.error)}" if step.error else preview(step.output, _TEXT_WIDTH)
-    name = shortened(_line(step.name), 40)
+    name = middle(_line(step.name), _MOST_NAME)
     return name, str(step.kind), duration(step.duration_us), preview(step.input, _TEXT_WIDTH), shortened(output, 120)
 
 
@@ -159,12 +174,18 @@ def _html_row(step: StepRun, longest: float) -> str:
     bar = f"background:linear-gradient(to right,{_BAR} {share}%,transparent {share}%)"
     output = f"<b>failed</b> {_error(step.error)}" if step.error else preview_html(step.output)
     return (
-        f'<tr style="{style}"><td style="{_CELL};font-weight:600">{escape(_line(step.name))}</td>'
+        f'<tr style="{style}"><td style="{_CELL};font-weight:600">{_name_html(_line(step.name))}</td>'
         f'<td style="{_CELL}"><span style="opacity:.7">{escape(str(step.kind))}</span></td>'
         f'<td style="{_CELL}"><div style="min-width:70px;white-space:nowrap;padding:0 4px;{bar}">'
         f"{escape(duration(step.duration_us))}</div></td>"
-        f'<td style="{_CELL}">{preview_html(step.input)}</td><td style="{_CELL}">{output}</td></tr>'
+        f'<td style="{_CELL}"><div style="{_VALUE}">{preview_html(step.input)}</div></td>'
+        f'<td style="{_CELL}"><div style="{_VALUE}">{output}</div></td></tr>'
     )
+
+
+def _name_html(name: str) -> str:
+    title = f' title="{escape(name)}"' if len(name) > _MOST_NAME else ""
+    return f'<div style="{_NAME}"{title}>{escape(middle(name, _MOST_NAME))}</div>'
 
 
 def _error(message: str) -> str:

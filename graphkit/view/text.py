@@ -34,6 +34,18 @@ def shortened(text: str, width: int = 60, lines: int = 4) -> str:
     return "\n".join(kept if len(kept) <= lines else [*kept[: lines - 1], "…"])
 
 
+def middle(text: str, width: int) -> str:
+    """Return a text cut in the middle, since names and ids differ at their ends.
+
+    >>> middle("outer/inner/very_long_name", 15)
+    'outer/i…ng_name'
+    """
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+
+
 def quoted(text: str) -> str:
     r"""Return the text as a quoted DOT string, for labels.
 

@@ -143,3 +143,17 @@ def test_secrets_are_no_part_of_what_is_told() -> None:
     assert server.context.get_secret("KEY") == "s3cr3t-value"
     server.test(body=["s3cr3t-value", "other"])
     assert "s3cr3t" not in repr(server.last_run)
+
+
+def test_an_answer_that_is_an_id_is_explained_in_the_record() -> None:
+    graph = graphkit.new_flow()
+    first = graph.to(dict, "a")
+    first.to(dict, "b")
+    first.to(dict, "c")
+    server = graph.to_mock_server()
+    assert list(server.test(body={})) == ["id"]
+    assert server.last_run.note.startswith("Several ends ('b', 'c')")
+    assert "mark the step that answers with .respond()" in repr(server.last_run)
+    graph["b"].respond()
+    assert server.test(body={}) == {}
+    assert server.last_run.note == ""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from graphkit.view.bundle import FOLD_ABOVE, MOST_NODES, mime_bundle
+from graphkit.view.images import MOST_SHRUNK_PX, width_px
 from graphkit.view.render import SETTING
 
 FORMS = ["text/html", "image/svg+xml", "image/png", "text/plain"]
@@ -102,3 +103,35 @@ def _size(svg: str) -> tuple[int, int]:
 
 def test_the_same_graph_gives_the_same_text(build: Any) -> None:
     assert mime_bundle(build.iris())["text/plain"] == mime_bundle(build.iris())["text/plain"]
+
+
+def width_of(bundle: dict[str, Any]) -> float:
+    return width_px(bundle["image/svg+xml"].encode())
+
+
+def test_a_wide_router_is_folded_to_the_width_of_a_page(build: Any, renderer: str) -> None:
+    bundle = mime_bundle(build.of_router(*(f"model_{index}" for index in range(80))))
+    assert "80 steps, drawn as 5; plot(filename) draws them all." in bundle["text/html"]
+    assert width_of(bundle) < MOST_SHRUNK_PX
+    assert "and 68 more" in bundle["text/plain"]
+
+
+def test_a_wide_fan_out_goes_from_left_to_right(build: Any, renderer: str) -> None:
+    topology = build.graph(build.task("a"), *(build.task(f"a_long_name_of_branch_{i}", "a") for i in range(11)))
+    assert width_of(mime_bundle(topology, rankdir="TB")) > MOST_SHRUNK_PX
+    assert width_of(mime_bundle(topology)) < MOST_SHRUNK_PX
+
+
+def test_what_fits_neither_way_keeps_its_size_and_scrolls(build: Any) -> None:
+    names = [[f"{'w' * 30}{chain}{place}" for place in range(8)] for chain in range(8)]
+    steps = [build.task(name, *chain[max(i - 1, 0) : i]) for chain in names for i, name in enumerate(chain)]
+    topology = build.graph(*steps)
+    bundle = mime_bundle(topology)
+    assert width_of(bundle) > MOST_SHRUNK_PX
+    assert bundle["text/html"].startswith('<div style="overflow-x:auto"><img')
+    assert "max-width:none" in bundle["text/html"]
+
+
+def test_a_line_says_why_a_flow_answers_with_an_id(build: Any) -> None:
+    bundle = mime_bundle(build.graph(build.task("a"), build.task("b", "a"), build.task("c", "a")))
+    assert "Several ends (&#x27;b&#x27;, &#x27;c&#x27;)" in bundle["text/html"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphkit.view.fold import fold
+from graphkit.view.fold import MOST_ABREAST, fold
 
 
 def names(topology: Any) -> list[str]:
@@ -61,3 +61,36 @@ def test_problems_keep_their_step(build: Any) -> None:
     topology = build.graph(*(build.task(f"s{i}", *([f"s{i - 1}"] if i else []), handler=None) for i in range(50)))
     assert len(topology.problems) == 50
     assert fold(topology) is topology
+
+
+def fan(build: Any, count: int, join: bool = True) -> Any:
+    branches = [build.task(f"b{index}", "a") for index in range(count)]
+    ends_in = [build.task("join", *(step.name for step in branches))] if join else []
+    return build.graph(build.task("a"), *branches, *ends_in)
+
+
+def test_a_wide_fan_out_is_folded_and_linked_as_before(build: Any) -> None:
+    small = fold(fan(build, 60), wide_only=True)
+    assert names(small) == ["a", "b0", "b1", "... 56 branches ...", "b58", "b59", "join"]
+    assert {("a", "... 56 branches ..."), ("... 56 branches ...", "join")} < ends(small)
+    assert small.answer == "join"
+
+
+def test_open_ends_and_starts_side_by_side_are_folded_too(build: Any) -> None:
+    small = fold(fan(build, 20, join=False), wide_only=True)
+    assert small.ends == ("b0", "b1", "b2", "b18", "b19")
+    starts = fold(build.graph(*(build.task(f"s{index}") for index in range(20))), wide_only=True)
+    assert starts.starts == ("s0", "s1", "s2", "s18", "s19")
+
+
+def test_what_fits_on_a_page_stays(build: Any) -> None:
+    for topology in (fan(build, MOST_ABREAST), build.chain(100), build.of_router(*map(str, range(MOST_ABREAST)))):
+        assert fold(topology, wide_only=True) is topology
+
+
+def test_branches_that_lead_elsewhere_answer_or_can_fail_stay(build: Any) -> None:
+    plain = [build.task(f"b{index}", "a") for index in range(20)]
+    own = [build.task("guarded", "a", on_error="e"), build.task("answers", "a", responder=True), build.task("on", "a")]
+    topology = build.graph(build.task("a"), *plain, *own, build.task("after", "on"), build.error("e"))
+    small = names(fold(topology, wide_only=True))
+    assert {"guarded", "answers", "on", "after", "... 16 branches ..."} < set(small)

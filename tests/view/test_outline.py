@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphkit.plan.topology import why_an_id
 from graphkit.view.outline import alt_text, outline
 
 
@@ -26,7 +27,21 @@ def test_branches_and_joins(build: Any) -> None:
         "  start -> split -> a -> join",
         "  split -> b -> join",
         "  join -> left, right",
+        f"  {why_an_id(topology)}",
     ]
+
+
+def test_why_a_flow_answers_with_an_id_is_said(build: Any) -> None:
+    several = build.graph(build.task("a"), build.task("b", "a"), build.task("c", "a"))
+    assert outline(several).endswith(
+        "\n  Several ends ('b', 'c'): the answer is {'id': ...}; mark the step that answers with .respond()."
+    )
+    queue = build.graph(build.task("a"), build.queue("q", "a"))
+    assert outline(queue).endswith("\n  The flow ends in the queue 'q': the answer is {'id': ...}.")
+    many = build.graph(*(build.task(f"s{index}") for index in range(7)))
+    assert "'s4' and 2 more): the answer is" in outline(many)
+    for answering in (build.iris(), build.of_router("a", "b"), build.chain(2), build.graph()):
+        assert why_an_id(answering) == ""
 
 
 def test_error_handlers_say_what_they_catch_and_where_they_go_on(build: Any) -> None:
@@ -104,7 +119,12 @@ def test_every_edge_of_a_ladder_is_told(build: Any) -> None:
         build.task("c", "a", "b"),
         build.task("d", "a", "b"),
     )
-    assert outline(topology).splitlines()[1:] == ["  start -> s -> a, b", "  a -> c, d", "  b -> c, d"]
+    assert outline(topology).splitlines()[1:] == [
+        "  start -> s -> a, b",
+        "  a -> c, d",
+        "  b -> c, d",
+        f"  {why_an_id(topology)}",
+    ]
 
 
 def test_long_paths_are_wrapped(build: Any) -> None:

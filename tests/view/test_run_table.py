@@ -96,7 +96,7 @@ def test_html_has_one_row_for_each_step() -> None:
     table = parsed(run(step("a"), step("b", output=pd.DataFrame({"c": [1]}))))
     body = table.find(".//tbody")
     assert body is not None
-    assert [row[0].text for row in body.findall("tr")] == ["a", "b"]
+    assert ["".join(row[0].itertext()) for row in body.findall("tr")] == ["a", "b"]
 
 
 def test_html_marks_the_row_that_failed() -> None:
@@ -157,3 +157,21 @@ def test_values_that_raise_are_shown_as_such() -> None:
 
 def test_control_characters_do_not_break_the_table() -> None:
     parsed(run(step("a\x00\n", error="\x1b[31mred"), id="\x00", path="/\n\x07"))
+
+
+def test_long_names_are_cut_in_the_middle_and_stay_whole_in_the_title() -> None:
+    name = "outer/" + "x" * 60 + "/leaf"
+    table = parsed(run(step(name)))
+    cell = table.find(".//tbody/tr/td/div")
+    assert cell is not None
+    assert cell.get("title") == name
+    assert len(cell.text or "") == 40
+    assert (cell.text or "").endswith("/leaf")
+    assert "/leaf" in run_text(run(step(name)))
+
+
+def test_a_note_on_the_answer_stands_beneath_it() -> None:
+    record = run(step("a"))
+    record.note = "Several <ends>."
+    assert run_text(record).endswith("  Several <ends>.")
+    assert "Several &lt;ends&gt;." in run_html(record)
