@@ -17,6 +17,7 @@ from graphkit.core.errors import (
     MissingExtra,
     ModelNotFound,
     ModelNotReady,
+    RunCancelled,
     SpecError,
     StepError,
     StoreError,
@@ -27,6 +28,7 @@ from graphkit.core.ids import Ids
 from graphkit.core.protocols import seam
 from graphkit.runtime.records import RunRecord
 from graphkit.server.graph_server import GraphServer, create_graph_server, mock_server
+from graphkit.server.pending import PendingRun
 from graphkit.server.roots import new_router
 from graphkit.server.single import init_step, run_step
 from graphkit.streams.open import Opener
@@ -111,10 +113,12 @@ __all__ = [
     "ModelNotReady",
     "ModelRouter",
     "ParallelRun",
+    "PendingRun",
     "QueueStep",
     "Response",
     "RootFlowStep",
     "RouterStep",
+    "RunCancelled",
     "RunRecord",
     "SpecError",
     "StepError",
