@@ -27,6 +27,7 @@ from graphkit.core.event import Event, MockEvent, Response
 from graphkit.core.ids import Ids
 from graphkit.core.protocols import seam
 from graphkit.runtime.records import RunRecord
+from graphkit.server.functions import code_to_function, new_function
 from graphkit.server.graph_server import GraphServer, create_graph_server, mock_server
 from graphkit.server.pending import PendingRun
 from graphkit.server.roots import new_router
@@ -128,8 +129,10 @@ __all__ = [
     "V2ModelServer",
     "VotingEnsemble",
     "check_case",
+    "code_to_function",
     "create_graph_server",
     "new_flow",
+    "new_function",
     "new_router",
     "open_stream",
     "tracking_frame",
