@@ -95,6 +95,10 @@ class SpecError(GraphError):
     """A dict, JSON or YAML text does not describe a graph."""
 
 
+class SpecWarning(UserWarning):
+    """A saved form lacks an object that it cannot hold; whoever loads it must give that object again."""
+
+
 class StepError(GraphkitError, RuntimeError):
     """An event could not be answered; ``__cause__`` holds the step's own exception."""
 
