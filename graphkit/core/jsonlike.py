@@ -40,6 +40,25 @@ def encode(value: Any) -> bytes:
         raise _unwritable(value, exc) from exc
 
 
+def encode_msgpack(value: Any) -> bytes:
+    r"""Return a value as MessagePack, which holds bytes as they are.
+
+    Raises
+    ------
+    TypeError
+        If the value holds something that MessagePack cannot hold; the message names its type.
+
+    Examples
+    --------
+    >>> encode_msgpack({"x": b"a"})
+    b'\x81\xa1x\xc4\x01a'
+    """
+    try:
+        return _PACKED.encode(value)
+    except _REFUSALS as exc:
+        raise _unwritable(value, exc) from exc
+
+
 def snapshot(value: Any) -> bytes:
     r"""Return a value as JSON whatever it holds: what JSON cannot hold becomes a short text about it.
 
@@ -137,4 +156,5 @@ def _shown(value: Any) -> str:
 _REFUSALS = (OverflowError, RecursionError, ValueError, msgspec.MsgspecError)
 _KNOWN = PLAIN_TYPES - {complex}
 _STRICT = msgspec.json.Encoder(enc_hook=_plain)
+_PACKED = msgspec.msgpack.Encoder(enc_hook=_plain)
 _LENIENT = msgspec.json.Encoder(enc_hook=_plain_or_shown)

@@ -13,8 +13,14 @@ from graphkit.core.errors import BadRequest, choices, nearest
 _SCALARS: frozenset[type] = frozenset({bool, int, float, str})
 
 
-def check_inputs(request: Any, who: str) -> Any:
-    """Return the request if it is a dict whose ``inputs`` is a list.
+class Tensors(dict[str, Any]):
+    """Several tensors of one request by name, where the plain dialect has a list of rows."""
+
+
+def check_inputs(request: Any, who: str, arrays: bool = False) -> Any:
+    """Return the request if it is a dict whose ``inputs`` is a list, or what tensors were made into.
+
+    With ``arrays`` it may be an array, too.
 
     >>> check_inputs({"input": [1]}, "model 'm'")
     Traceback (most recent call last):
@@ -27,10 +33,11 @@ def check_inputs(request: Any, who: str) -> Any:
         raise BadRequest(f"{who} expects a dict with 'inputs', found {kind(request)}")
     if "inputs" not in request:
         raise BadRequest(f"{who} expects the key 'inputs' in the request, found {choices(request)}")
-    if not isinstance(request["inputs"], list):
-        hint = "; give it as a list: .tolist()" if callable(getattr(request["inputs"], "tolist", None)) else ""
-        raise BadRequest(f"{who} expects 'inputs' to be a list, found {kind(request['inputs'])}{hint}")
-    return request
+    inputs = request["inputs"]
+    if isinstance(inputs, (list, Tensors)) or (arrays and hasattr(inputs, "__array__")):
+        return request
+    hint = "; give it as a list: .tolist()" if callable(getattr(inputs, "tolist", None)) else ""
+    raise BadRequest(f"{who} expects 'inputs' to be a list, found {kind(inputs)}{hint}")
 
 
 def request_copies(request: dict[str, Any], count: int) -> list[Any]:

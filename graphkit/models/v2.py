@@ -51,6 +51,10 @@ class V2ModelServer(Component):
         What :meth:`get_model` found out about the model: its parameters, inputs and outputs.
     metrics, labels
         What tracking records carry beside the request.
+    oip_inputs
+        How the model wants tensors of the Open Inference Protocol as ``request["inputs"]``: as nested ``"lists"``,
+        which is what the plain dialect sends, or as NumPy ``"arrays"`` of the tensors' own types. One tensor is given
+        itself, several as a dict by name. A class attribute; override it.
 
     Examples
     --------
@@ -66,6 +70,7 @@ class V2ModelServer(Component):
     """
 
     _further_args: ClassVar[tuple[str, ...]] = ()
+    oip_inputs: ClassVar[str] = "lists"
 
     def __init__(
         self,
@@ -207,7 +212,9 @@ class V2ModelServer(Component):
 
     def validate(self, request: Any, operation: str) -> Any:
         """Return the request if it is valid; whatever an override raises is answered with status 400."""
-        return check_inputs(request, f"model {self.name!r}") if self.protocol == "v2" else request
+        if self.protocol != "v2":
+            return request
+        return check_inputs(request, f"model {self.name!r}", self.oip_inputs == "arrays")
 
     def predict(self, request: Any) -> Any:
         """Return the predictions for ``request["inputs"]``; must be overridden."""

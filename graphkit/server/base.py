@@ -40,6 +40,7 @@ class ServerBase:
         self._lock = threading.RLock()
         self._bound: BoundGraph | None = None
         self._binding: Binding | None = None
+        self._catalog: Any = None  # the models of the bound graph, once somebody asked for them
         self._namespace: Mapping[str, Any] | None = None
         self._home = caller_namespace()  # where the server was made, for callers that cannot be seen
         self._current_function: str | None = None
@@ -264,16 +265,6 @@ class ServerBase:
         if given is not self._namespace:
             self._namespace = given
             self._bound = None
-
-    def _remember_caller(self) -> None:
-        """Take the caller's globals as the namespace, if there is none yet; later, in a thread, they cannot be seen."""
-        if self._namespace is None:
-            self._namespace = caller_namespace(self._home)
-
-    def _leave_binding(self) -> None:
-        """Bind anew from now on, since a constructor or load does not come back and holds what others wait for."""
-        self._lock = threading.RLock()
-        self._bound = self._binding = None
 
     def _initialize(self) -> None:
         """Call the initializer, once for each that is set; one that failed is called again."""

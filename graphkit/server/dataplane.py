@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import GeneratorType
 from typing import Any
 
 import msgspec
@@ -14,11 +15,16 @@ from graphkit.core.errors import BadRequest, StepError
 from graphkit.core.event import Event, Response, as_event
 from graphkit.runtime.bound import is_response
 from graphkit.runtime.envelope import MARK, is_wrapped, unwrap
+from graphkit.server.oip import binary
+from graphkit.server.oip.binary import has_binary
+from graphkit.server.oip.exchange import is_oip
 
 JSON = "application/json"
+MSGPACK_TYPES = frozenset({"application/msgpack", "application/x-msgpack", "application/vnd.msgpack"})
 _EVENT_ID = frozenset({"mlrun_event_id", "x-event-id"})
 _BINARY = frozenset({bytes, bytearray, memoryview})
 _EVENT_PATH = frozenset({"mlrun_event_path", "x-event-path"})
+_TENSORS_FROM = "inference-header-content-length"
 
 
 def prepared(event: Any, extra_args: Mapping[str, Any] | None = None) -> Event:
@@ -31,10 +37,12 @@ def prepared(event: Any, extra_args: Mapping[str, Any] | None = None) -> Event:
     """
     check_event(event)
     own = as_event(event)
-    if own.headers:
-        apply_headers(own)
+    json_length = apply_headers(own) if own.headers else None
     if isinstance(own.body, (str, bytes)):
-        decode(own)
+        if json_length is not None:
+            own.body = binary.split(own.body.encode() if isinstance(own.body, str) else own.body, json_length)
+        else:
+            decode(own)
     # an entry of a stream has no URL; where there is one, what a client wrote into the body must not change it
     if is_wrapped(own.body) and _is_silent(own.path):
         own = unwrap(own)
@@ -56,24 +64,37 @@ def needs_work(event: Any) -> bool:
     """Return whether an event must be prepared before it is run: it is foreign, or text, or has headers."""
     if type(event) is not Event or event.headers:
         return True
-    kind = type(event.body)
-    return kind is str or kind is bytes or (kind is dict and MARK in event.body)
+    body = event.body
+    kind = type(body)
+    if kind is dict:
+        return MARK in body or is_oip(body)
+    return kind is str or kind is bytes
+
+
+def speaks_oip(event: Any) -> bool:
+    """Return whether an event brings tensors of the Open Inference Protocol; errors are then answered in its form."""
+    return is_oip(getattr(event, "body", None)) or any(
+        str(name).lower() == _TENSORS_FROM for name in getattr(event, "headers", None) or ()
+    )
 
 
 def decode(event: Event) -> None:
     """Decode a body that is text or bytes, in place.
 
-    JSON content must decode; other content is left alone; without a content type, JSON is decoded if it is JSON.
+    JSON and MessagePack must decode; other content is left alone; without a content type, JSON is decoded if it is
+    JSON.
 
     Raises
     ------
     BadRequest
-        If the content type says JSON and the body is not.
+        If the content type says JSON or MessagePack and the body is not.
     """
     content_type = event.content_type
-    if content_type and not is_json(content_type):
-        return
     body = event.body
+    if content_type and not is_json(content_type):
+        if is_msgpack(content_type) and type(body) is bytes:
+            event.body = _from_msgpack(body)
+        return
     try:
         event.body = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
@@ -96,14 +117,37 @@ def is_json(content_type: str) -> bool:
     return kind in ("json", JSON) or kind.endswith("+json")
 
 
-def apply_headers(event: Event) -> None:
-    """Let headers set the event's id, and its path where the URL is silent, as a calling graph sends them."""
+def is_msgpack(content_type: str) -> bool:
+    """Return whether a content type means MessagePack.
+
+    >>> is_msgpack("application/x-msgpack"), is_msgpack("application/json")
+    (True, False)
+    """
+    return content_type.partition(";")[0].strip().lower() in MSGPACK_TYPES
+
+
+def _from_msgpack(body: bytes) -> Any:
+    try:
+        return msgspec.msgpack.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError) as exc:
+        raise BadRequest(f"the body is not usable MessagePack: {exc}") from exc
+
+
+def apply_headers(event: Event) -> Any:
+    """Let headers set the event's id, and its path where the URL is silent, as a calling graph sends them.
+
+    Returns how many bytes of the body are JSON, where tensors follow in binary form, else ``None``.
+    """
+    json_length = None
     for name, value in event.headers.items():
         key = str(name).lower()
         if key in _EVENT_ID:
             event.id = _text(value)
         elif key in _EVENT_PATH and _is_silent(event.path):
             event.path = _text(value)
+        elif key == _TENSORS_FROM:
+            json_length = _text(value)
+    return json_length
 
 
 def _is_silent(path: str) -> bool:
@@ -118,7 +162,7 @@ def encode(result: Any, response_class: Any = Response) -> Any:
     """Return a result as a Response whose body is text or bytes.
 
     Text is sent as ``text/plain``, bytes as ``application/octet-stream``, anything else as JSON; NaN, which JSON does
-    not know, becomes null. Arrays and frames are written as lists.
+    not know, becomes null. Arrays and frames are written as lists, and so is what a generator yields.
 
     Raises
     ------
@@ -135,6 +179,16 @@ def encode(result: Any, response_class: Any = Response) -> Any:
         if is_response(result):
             return _with_text(result, response_class)
         kind = next((base for base in (str, bytes) if isinstance(result, base)), kind)
+    if kind is dict and has_binary(result):
+        body, json_length = binary.join(result)
+        return response_class(
+            headers={binary.HEADER: str(json_length)},
+            body=body,
+            content_type="application/octet-stream",
+            status_code=200,
+        )
+    if kind is GeneratorType:
+        return response_class(body=to_json(list(result)), content_type=JSON, status_code=200)
     if kind is str:
         return response_class(body=result, content_type="text/plain", status_code=200)
     if kind in _BINARY:
@@ -147,7 +201,12 @@ def to_json(value: Any) -> str:
     try:
         return jsonlike.encode(value).decode()
     except TypeError as exc:
-        raise StepError(f"the answer cannot be sent: {exc}") from exc
+        raise unsendable(exc) from exc
+
+
+def unsendable(exc: TypeError) -> StepError:
+    """Return the error of an answer that holds something of a type which cannot be sent."""
+    return StepError(f"the answer cannot be sent: {exc}")
 
 
 def _with_text(response: Any, response_class: Any) -> Any:

@@ -8,12 +8,15 @@ from typing import Any
 from graphkit.build.flow import RootFlowStep
 from graphkit.build.steps import RouterStep
 from graphkit.core.errors import GraphkitError, StepError
-from graphkit.core.event import Response
+from graphkit.core.event import Event, Response
 from graphkit.core.namespace import caller_namespace
+from graphkit.runtime.graph import BoundGraph
 from graphkit.runtime.records import RunRecord
 from graphkit.runtime.resolve import as_namespace
 from graphkit.runtime.told import recorder_of
 from graphkit.server import dataplane
+from graphkit.server.catalog import Catalog
+from graphkit.server.oip.exchange import Exchange
 from graphkit.server.playing import PlayMixin
 from graphkit.server.recorded import new_event, record_run
 from graphkit.server.work import WorkMixin
@@ -132,31 +135,52 @@ class GraphServer(PlayMixin, WorkMixin):
         object
             The answer; an error is a Response with its status.
         """
+        exchange = None
         try:
             bound = self._bound
             if bound is None or bound.revision != self._graph._revision:
                 bound = self._ready(check_names=False)
             if extra_args or dataplane.needs_work(event):
                 event = dataplane.prepared(event, extra_args)
-            result = bound.answer(event)
+                exchange = self._exchange(event, bound)
+            result = bound.answer(event, event._trace)
+            if exchange is not None:
+                result = exchange.answer(result)
             return result if get_body else dataplane.encode(result, self._response_class(context))
         except GraphkitError as exc:
-            return self._error_response(self._presentable(exc, event), context)
+            as_json = exchange is not None or dataplane.speaks_oip(event)
+            return self._error_response(self._presentable(exc, event), context, as_json)
 
     async def run_async(
         self, event: Any, context: Any = None, get_body: bool = False, extra_args: Mapping[str, Any] | None = None
     ) -> Any:
         """Answer an event object on the running event loop; parameters and result as in :meth:`run`."""
+        exchange = None
         try:
             bound = self._bound
             if bound is None or bound.revision != self._graph._revision:
                 bound = self._ready(check_names=False)
             if extra_args or dataplane.needs_work(event):
                 event = dataplane.prepared(event, extra_args)
-            result = await bound.answer_async(event)
+                exchange = self._exchange(event, bound)
+            result = await bound.answer_async(event, event._trace)
+            if exchange is not None:
+                result = exchange.answer(result)
             return result if get_body else dataplane.encode(result, self._response_class(context))
         except GraphkitError as exc:
-            return self._error_response(self._presentable(exc, event), context)
+            as_json = exchange is not None or dataplane.speaks_oip(event)
+            return self._error_response(self._presentable(exc, event), context, as_json)
+
+    def _exchange(self, event: Event, bound: BoundGraph) -> Exchange | None:
+        """Make a plain request of one of the Open Inference Protocol; returns what turns the answer back."""
+        return self._catalog_of(bound).exchange(event)
+
+    def _catalog_of(self, bound: BoundGraph) -> Catalog:
+        """Return the models of a bound graph."""
+        catalog: Catalog | None = self._catalog
+        if catalog is None or catalog.bound is not bound:
+            catalog = self._catalog = Catalog(bound, self._graph.name or "")
+        return catalog
 
     def _presentable(self, exc: GraphkitError, event: Any) -> StepError:
         """Return an error as callers may see it: with a status, and without secrets."""
@@ -174,8 +198,11 @@ class GraphServer(PlayMixin, WorkMixin):
         """Return the class of answers: that of the caller's context, else of the server's, which may be Nuclio's."""
         return getattr(context if context is not None else self.context, "Response", Response)
 
-    def _error_response(self, error: StepError, context: Any = None) -> Any:
+    def _error_response(self, error: StepError, context: Any = None, as_json: bool = False) -> Any:
         make = self._response_class(context)
+        if as_json:
+            body = dataplane.to_json({"error": error.message})
+            return make(body=body, content_type=dataplane.JSON, status_code=error.status)
         return make(body=error.message, content_type="text/plain", status_code=error.status)
 
     @property

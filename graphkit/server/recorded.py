@@ -70,6 +70,7 @@ def record_run(
     """
     error: StepError | None = None
     result: Any = None
+    exchange = None
     try:
         bound = server._ready(check_names=True)
         if again is None:
@@ -78,16 +79,19 @@ def record_run(
         recorder.begin()
         if again is None:
             event._trace = recorder
+            exchange = server._exchange(event, bound)
             result = bound.answer(event, recorder)
         else:
             again.traced_by(recorder)
             result = bound.replay(again, recorder)
         if type(result) is dict and result == {"id": event.id}:
             recorder.note = why_an_id(bound.plan.topology)
+        if exchange is not None:
+            result = exchange.answer(result)
         answer = result if get_body else dataplane.encode(result, server._response_class(None))
     except GraphkitError as exc:
         error = server._presentable(exc, event)
-        answer = server._error_response(error)
+        answer = server._error_response(error, None, exchange is not None or dataplane.speaks_oip(event))
     status = answer.status_code if is_response(answer) else 200
     if error is None and status >= 300:
         step = recorder.step_that_gave(result)
@@ -102,10 +106,10 @@ def record_run(
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """A replay that can be run: the event, a recorder of the kind that was wanted, and where it starts; all checked."""
+    """A replay that can be run: the event, its recorder, and where it starts; all of it is checked by now."""
 
     event: Event
-    recorder: Any
+    recorder: Recorder
     again: Replay | None
 
 

@@ -1,0 +1,246 @@
+"""Requests of the protocol through every kind of graph: the graph sees plain data, the client gets tensors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from graphkit import Event, GraphServer, StepError, V2ModelServer, create_graph_server, new_flow
+from graphkit.server.oip.exchange import is_oip
+
+
+class Total(V2ModelServer):
+    """Adds up each row."""
+
+    def load(self) -> None: ...
+
+    def predict(self, request: Any) -> Any:
+        return [sum(row) for row in request["inputs"]]
+
+
+class Same(V2ModelServer):
+    """Gives back what it got, as arrays."""
+
+    oip_inputs: ClassVar[str] = "arrays"
+
+    def load(self) -> None: ...
+
+    def predict(self, request: Any) -> Any:
+        inputs = request["inputs"]
+        assert isinstance(inputs, (dict, np.ndarray, list)), inputs
+        return inputs
+
+
+class Gives(V2ModelServer):
+    """Gives what it was told to."""
+
+    def load(self) -> None: ...
+
+    def predict(self, request: Any) -> Any:
+        return self.get_param("outputs")
+
+
+def tensor(name: str = "x", shape: Any = (2, 2), datatype: str = "FP32", data: Any = (1, 2, 3, 4)) -> dict[str, Any]:
+    return {"name": name, "shape": list(shape), "datatype": datatype, "data": list(data)}
+
+
+@pytest.fixture
+def server() -> GraphServer:
+    server = create_graph_server()
+    server.add_model("total", class_name=Total)
+    server.add_model("total:2", class_name=Total)
+    server.add_model("same", class_name=Same)
+    return server
+
+
+def test_one_tensor_is_the_rows_of_the_plain_dialect(server: GraphServer) -> None:
+    answer = server.test("/v2/models/total/infer", {"id": "7", "inputs": [tensor()]})
+    assert answer == {
+        "id": "7",
+        "model_name": "total",
+        "outputs": [{"name": "output_0", "shape": [2], "datatype": "FP64", "data": [3.0, 7.0]}],
+    }
+
+
+def test_test_run_and_run_async_answer_alike(server: GraphServer) -> None:
+    import asyncio
+
+    body = {"id": "7", "inputs": [tensor()]}
+    event = Event(body, path="/v2/models/total/infer", method="POST")
+    tested = server.test("/v2/models/total/infer", body)
+    assert server.run(event, get_body=True) == tested
+    assert asyncio.run(server.run_async(event, get_body=True)) == tested
+    assert event.body is body
+    assert is_oip(body)
+
+
+def test_a_version_is_answered_by_name(server: GraphServer) -> None:
+    answer = server.test("/v2/models/total/versions/2/infer", {"inputs": [tensor()]})
+    assert (answer["model_name"], answer["model_version"]) == ("total", "2")
+
+
+def test_a_model_may_want_arrays_of_the_tensors_own_types(server: GraphServer) -> None:
+    answer = server.test("/v2/models/same/infer", {"inputs": [tensor(datatype="INT8")]})
+    assert answer["outputs"] == [{"name": "output_0", "shape": [2, 2], "datatype": "INT8", "data": [1, 2, 3, 4]}]
+
+
+def test_several_tensors_are_given_and_answered_by_name(server: GraphServer) -> None:
+    tensors = [tensor("a"), tensor("b", [1], "BYTES", ["t"])]
+    answer = server.test("/v2/models/same/infer", {"inputs": tensors})
+    assert [(item["name"], item["data"]) for item in answer["outputs"]] == [("a", [1, 2, 3, 4]), ("b", ["t"])]
+
+
+def test_outputs_that_are_wanted_come_in_the_wanted_form(server: GraphServer) -> None:
+    wanted = [{"name": "b", "parameters": {"binary_data": True}}]
+    body = {"inputs": [tensor("a"), tensor("b", [1], "INT16", [5])], "outputs": wanted}
+    assert [item["data"] for item in server.test("/v2/models/same/infer", body)["outputs"]] == [b"\x05\x00"]
+    response = server.test("/v2/models/same/infer", body, get_body=False)
+    length = int(response.headers["Inference-Header-Content-Length"])
+    assert response.content_type == "application/octet-stream"
+    assert response.body[length:] == b"\x05\x00"
+    assert json.loads(response.body[:length])["outputs"][0]["parameters"] == {"binary_data_size": 2}
+
+
+def test_a_binary_request_needs_its_header(server: GraphServer) -> None:
+    given = {"name": "x", "shape": [1, 2], "datatype": "FP32", "parameters": {"binary_data_size": 8}}
+    head = json.dumps({"inputs": [given]}).encode()
+    body = head + np.array([1, 2], "<f4").tobytes()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    answer = server.test("/v2/models/total/infer", body, content_type="application/octet-stream", headers=headers)
+    assert answer["outputs"][0]["data"] == [3.0]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ({"inputs": [tensor(shape=[3])]}, 400, "takes 3 elements"),
+        ({"inputs": [tensor(), tensor()]}, 400, "two tensors of the name 'x'"),
+        ({"inputs": [tensor()], "outputs": [{"name": "output_1"}]}, 400, "did you mean 'output_0'"),
+        ({"inputs": [tensor()], "outputs": "y"}, 400, "list of objects"),
+        ({"inputs": [{**tensor(), "name": 1}]}, 400, "a tensor's name is a text"),
+        ({"inputs": [tensor(datatype="BYTES", data="abcd")]}, 500, "unsupported operand"),
+    ],
+)
+def test_failures_are_answered_in_the_protocols_form(server: GraphServer, body: Any, status: int, message: str) -> None:
+    response = server.test("/v2/models/total/infer", body, silent=True)
+    assert (response.status_code, response.content_type) == (status, "application/json")
+    assert message in json.loads(response.body)["error"]
+    with pytest.raises(StepError, match=message):
+        server.test("/v2/models/total/infer", body)
+
+
+def test_an_unknown_model_is_answered_in_the_protocols_form(server: GraphServer) -> None:
+    response = server.test("/v2/models/totl/infer", {"inputs": [tensor()]}, silent=True)
+    assert response.status_code == 404
+    assert "did you mean 'total'" in json.loads(response.body)["error"]
+
+
+def test_the_plain_dialect_is_left_alone(server: GraphServer) -> None:
+    assert server.test("/v2/models/total/infer", {"inputs": [[1, 2]]})["outputs"] == [3]
+    response = server.test("/v2/models/total/infer", {"input": []}, silent=True)
+    assert response.content_type == "text/plain"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        ([], False),
+        ([1], False),
+        ([{"name": "x", "shape": [1]}], False),
+        ([tensor(), {"name": "x"}], False),
+        ([tensor(), tensor("y")], True),
+        ({"name": "x", "shape": [1], "datatype": "FP32"}, False),
+    ],
+)
+def test_the_shape_of_a_request_tells_the_dialect(inputs: Any, expected: bool) -> None:
+    assert is_oip({"inputs": inputs}) is expected
+
+
+def test_only_infer_speaks_the_protocol(server: GraphServer) -> None:
+    class Lists(V2ModelServer):
+        def load(self) -> None: ...
+
+        def op_names(self, event: Any) -> Any:
+            return [item["name"] for item in event.body["inputs"]]
+
+    server.add_model("lists", class_name=Lists)
+    assert server.test("/v2/models/lists/names", {"inputs": [tensor()]}) == ["x"]
+
+
+def test_a_model_may_take_tensors_only() -> None:
+    server = create_graph_server()
+    server.add_model("strict", class_name=Same, protocol="oip")
+    assert server.test("/v2/models/strict/infer", {"inputs": [tensor()]})["outputs"][0]["datatype"] == "FP32"
+    response = server.test("/v2/models/strict/infer", {"inputs": [[1]]}, silent=True)
+    assert (response.status_code, "Open Inference Protocol only" in response.body) == (400, True)
+
+
+def test_a_model_with_a_protocol_of_its_own_gets_the_request_as_it_came() -> None:
+    class Raw(V2ModelServer):
+        def load(self) -> None: ...
+
+        def predict(self, request: Any) -> Any:
+            return request["inputs"][0]["datatype"]
+
+    server = create_graph_server()
+    server.add_model("raw", class_name=Raw, protocol="plain")
+    assert server.test("/v2/models/raw/infer", {"inputs": [tensor()]})["outputs"] == "FP32"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [
+        ([1, 2], [("output_0", [2], "INT64", [1, 2])]),
+        (np.array([[1.0]], "f4"), [("output_0", [1, 1], "FP32", [1.0])]),
+        ({"a": [1], "b": ["x"]}, [("a", [1], "INT64", [1]), ("b", [1], "BYTES", ["x"])]),
+        ([{"a": 1, "b": 2.5}, {"a": 3, "b": 4.5}], [("a", [2], "INT64", [1, 3]), ("b", [2], "FP64", [2.5, 4.5])]),
+        (pd.DataFrame({"a": [1, 2]}), [("a", [2], "INT64", [1, 2])]),
+        ([{**tensor("made")}], [("made", [2, 2], "FP32", [1, 2, 3, 4])]),
+        (5, [("output_0", [1], "INT64", [5])]),
+        ([], [("output_0", [0], "FP64", [])]),
+    ],
+)
+def test_whatever_a_model_gives_becomes_tensors(outputs: Any, expected: list[Any]) -> None:
+    server = create_graph_server()
+    server.add_model("m", class_name=Gives, outputs=outputs)
+    answer = server.test("/v2/models/m/infer", {"inputs": [tensor()]})
+    found = [(item["name"], item["shape"], item["datatype"], item["data"]) for item in answer["outputs"]]
+    assert found == expected
+
+
+def test_rows_that_differ_cannot_be_tensors() -> None:
+    server = create_graph_server()
+    server.add_model("m", class_name=Gives, outputs=[{"a": 1}, {"b": 1}])
+    with pytest.raises(StepError, match="not every row has 'a'"):
+        server.test("/v2/models/m/infer", {"inputs": [tensor()]})
+
+
+def test_an_ensemble_votes_on_tensors() -> None:
+    server = create_graph_server()
+    server.set_topology("router", "VotingEnsemble", name="vote", exist_ok=True, vote_type="regression")
+    for key in "ab":
+        server.add_model(key, class_name=Total)
+    answer = server.test("/v2/models/vote/infer", {"inputs": [tensor()]})
+    assert answer["model_name"] == "vote"
+    assert answer["outputs"][0]["data"] == [3.0, 7.0]
+
+
+def test_steps_around_a_router_see_plain_data() -> None:
+    graph = new_flow("chain")
+    graph.to(name="twice", handler="({'inputs': [[2 * x for x in row] for row in event['inputs']]})").to(
+        "*", name="models"
+    ).respond()
+    graph["models"].add_route("total", class_name=Total)
+    answer = graph.to_mock_server(namespace=globals()).test("/v2/models/total/infer", {"inputs": [tensor()]})
+    assert answer["outputs"][0]["data"] == [6.0, 14.0]
+
+
+def test_a_flow_answers_under_its_own_name() -> None:
+    graph = new_flow("sum")
+    graph.to(name="add", handler="([sum(row) for row in event['inputs']])").respond()
+    answer = graph.to_mock_server().test("/v2/models/sum/infer", {"inputs": [tensor()]})
+    assert (answer["model_name"], answer["outputs"][0]["data"]) == ("sum", [3.0, 7.0])
