@@ -17,9 +17,7 @@ from graphkit.core.errors import (
     MissingExtra,
     ModelNotFound,
     ModelNotReady,
-    RunCancelled,
     SpecError,
-    SpecWarning,
     StepError,
     StoreError,
     StreamError,
@@ -28,9 +26,7 @@ from graphkit.core.event import Event, MockEvent, Response
 from graphkit.core.ids import Ids
 from graphkit.core.protocols import seam
 from graphkit.runtime.records import RunRecord
-from graphkit.server.functions import code_to_function, new_function
 from graphkit.server.graph_server import GraphServer, create_graph_server, mock_server
-from graphkit.server.pending import PendingRun
 from graphkit.server.roots import new_router
 from graphkit.server.single import init_step, run_step
 from graphkit.streams.open import Opener
@@ -45,6 +41,7 @@ if TYPE_CHECKING:
     from graphkit.models.store import DataItem
     from graphkit.models.tracking import tracking_frame
     from graphkit.models.v2 import V2ModelServer
+    from graphkit.server.http.app import asgi_app
     from graphkit.steps.merge import Merge
 
 __version__ = "0.1.0"
@@ -79,6 +76,7 @@ _LATER = {
     "ParallelRun": "graphkit.models.parallel",
     "V2ModelServer": "graphkit.models.v2",
     "VotingEnsemble": "graphkit.models.ensemble",
+    "asgi_app": "graphkit.server.http.app",
     "check_case": "graphkit.cases.check",
     "tracking_frame": "graphkit.models.tracking",
 }
@@ -115,26 +113,22 @@ __all__ = [
     "ModelNotReady",
     "ModelRouter",
     "ParallelRun",
-    "PendingRun",
     "QueueStep",
     "Response",
     "RootFlowStep",
     "RouterStep",
-    "RunCancelled",
     "RunRecord",
     "SpecError",
-    "SpecWarning",
     "StepError",
     "StoreError",
     "StreamError",
     "TaskStep",
     "V2ModelServer",
     "VotingEnsemble",
+    "asgi_app",
     "check_case",
-    "code_to_function",
     "create_graph_server",
     "new_flow",
-    "new_function",
     "new_router",
     "open_stream",
     "tracking_frame",

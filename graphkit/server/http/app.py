@@ -1,0 +1,348 @@
+"""The ASGI application. One call per request, written by hand: what a request does not need, it does not pay for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from graphkit.build.flow import RootFlowStep
+from graphkit.core import jsonlike
+from graphkit.core.errors import GraphkitError
+from graphkit.core.event import Event, Trigger
+from graphkit.runtime.bound import is_response
+from graphkit.server import dataplane
+from graphkit.server.graph_server import GraphServer, mock_server
+from graphkit.server.http.bodies import Gone, Refused, read_body, unpack
+from graphkit.server.http.chunks import EVENTS, LINES, Chunks, as_event, as_it_is, as_line, is_stream
+from graphkit.server.http.cors import Cors
+from graphkit.server.http.deadline import Late
+from graphkit.server.http.keys import Keys
+from graphkit.server.http.questions import HEALTH, Questions
+from graphkit.server.http.runner import Runner
+from graphkit.server.http.wire import (
+    Answer,
+    Receive,
+    Scope,
+    Send,
+    accepts_gzip,
+    compress,
+    header_pairs,
+    refusal,
+)
+from graphkit.server.oip.binary import has_binary
+from graphkit.server.settings import Settings
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+_ALLOW = ((b"allow", b"DELETE, GET, HEAD, PATCH, POST, PUT"),)
+_TRIGGER = Trigger("http", "http")
+_MSGPACK = b"application/msgpack"
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("graphkit-serving")
+    except PackageNotFoundError:  # a checkout that is on the path, not installed
+        return "0"
+
+
+def _packed(result: Any) -> bytes:
+    return jsonlike.encode_msgpack(list(result) if is_stream(result) else result)
+
+
+def _of_response(response: Any) -> Answer:
+    """Return a Response, of our own or Nuclio's, as it is sent."""
+    body = response.body
+    content_type = getattr(response, "content_type", None) or "text/plain"
+    if isinstance(body, str):
+        body = body.encode("utf-8", "surrogatepass")
+        if content_type.startswith("text/") and "charset" not in content_type:
+            content_type += "; charset=utf-8"
+    headers = header_pairs(getattr(response, "headers", None) or {})
+    return Answer(int(response.status_code), body or b"", content_type.encode("latin-1", "replace"), headers)
+
+
+def asgi_app(server_or_target: Any, settings: Settings | None = None) -> App:
+    """Return a graph as an ASGI application, for any ASGI server.
+
+    Parameters
+    ----------
+    server_or_target
+        A :class:`GraphServer`, a graph (a flow or a router), or what the command line takes: a folder, a spec, a
+        notebook, ``"module:attribute"``.
+    settings
+        Limits, keys and the like; :func:`graphkit.server.settings.read_settings` reads them from files and the
+        environment. Where the application listens is its server's affair.
+
+    Raises
+    ------
+    GraphError
+        If there is nothing to serve.
+
+    Examples
+    --------
+    >>> import graphkit
+    >>> graph = graphkit.new_flow()
+    >>> _ = graph.to(name="double", handler="(event * 2)").respond()
+    >>> app = asgi_app(graph)  # uvicorn module:app
+    >>> app
+    App(GraphServer(RootFlowStep(1 steps), function='*'))
+    """
+    return App(as_server(server_or_target), settings or Settings())
+
+
+def as_server(given: Any) -> GraphServer:
+    """Return the server of what can be served: a server itself, a graph, or the text that names one."""
+    if isinstance(given, GraphServer):
+        return given
+    if isinstance(given, str) or hasattr(given, "__fspath__"):
+        from graphkit.server.target import open_target
+
+        return open_target(given).server
+    return mock_server(given) if isinstance(given, RootFlowStep) else GraphServer(given)
+
+
+class App:
+    """A server's graph as an ASGI application; made by :func:`asgi_app`.
+
+    Parameters
+    ----------
+    server
+        Answers the requests.
+    settings
+        Limits, keys and the like.
+
+    Attributes
+    ----------
+    in_flight
+        How many requests are being answered now.
+    """
+
+    def __init__(self, server: GraphServer, settings: Settings) -> None:
+        self.server = server
+        self.settings = settings
+        self.in_flight = 0
+        self._questions = Questions(server, _version())
+        self._runner = Runner(server, settings)
+        keys = settings.keys()
+        self._keys = Keys(keys) if keys else None
+        self._cors = Cors(settings.cors_origins) if settings.cors_origins else None
+        self._pages: dict[str, Callable[[], Answer]] = {}
+        if settings.docs:
+            self._pages |= {"/openapi.json": self._openapi, "/docs": self._docs}
+        if settings.allowed_data_urls:
+            own = server.parameters.get("allowed_data_urls") or ()
+            own = (own,) if isinstance(own, str) else own
+            server.parameters["allowed_data_urls"] = [*own, *settings.allowed_data_urls]
+
+    def __repr__(self) -> str:
+        return f"App({self.server!r})"
+
+    # ---- ASGI -----------------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or take part in the start and end of the process."""
+        kind = scope["type"]
+        if kind == "http":
+            await self._http(scope, receive, send)
+        elif kind == "lifespan":
+            await self._lifespan(receive, send)
+        elif kind == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1003, "reason": "requests come over HTTP"})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        self.in_flight += 1
+        try:
+            answer = self._turned_away(scope, headers)
+            if answer is None:
+                answer = await self._answer(scope, headers, receive, send)
+        except Refused as refused:
+            answer = refused.answer
+        except Late:
+            answer = refusal(504, f"no answer within {self.settings.timeout_s:g} s")
+        except Gone:
+            return
+        finally:
+            self.in_flight -= 1
+        if answer is not None:
+            await self._deliver(answer, scope, headers, send)
+
+    async def _deliver(self, answer: Answer, scope: Scope, headers: dict[str, str], send: Send) -> None:
+        least = self.settings.gzip_min_bytes
+        if least and len(answer.body) >= least and accepts_gzip(headers.get("accept-encoding", "")):
+            compress(answer)
+        answer.headers += self._extra(headers)
+        head = answer.head()
+        await send({"type": "http.response.start", "status": answer.status, "headers": head})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+    def _extra(self, headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+        """Return the headers that every answer to a request gets."""
+        extra = []
+        request_id = headers.get("x-request-id")
+        if request_id is not None:
+            extra.append((b"x-request-id", request_id.encode("latin-1")))
+        if self._questions.draining:
+            extra.append((b"connection", b"close"))
+        if self._cors is not None:
+            extra += self._cors.headers(headers.get("origin"))
+        return extra
+
+    # ---- before the graph -----------------------------------------------------------------------------------
+
+    def _turned_away(self, scope: Scope, headers: dict[str, str]) -> Answer | None:
+        """Return the answer for a request that goes no further, ``None`` if it may go on."""
+        method, path = scope["method"], scope["path"]
+        if self._cors is not None and method == "OPTIONS":
+            preflight = self._cors.preflight(headers)
+            if preflight is not None:
+                return preflight
+        if (
+            self._keys is not None
+            and path not in HEALTH
+            and not self._keys.accept(headers.get("authorization"), headers.get("x-api-key"))
+        ):
+            challenge = ((b"www-authenticate", b'Bearer realm="graphkit"'),)
+            return refusal(401, "a key is needed: Authorization: Bearer KEY, or X-API-Key: KEY", challenge)
+        if self.in_flight > self.settings.max_in_flight and path not in HEALTH:
+            return refusal(429, "too many requests at a time", ((b"retry-after", b"1"),))
+        return None
+
+    def _own(self, method: str, path: str) -> Answer | None:
+        """Return the answer to what is not the graph's affair."""
+        page = self._pages.get(path)
+        if page is not None:
+            return page() if method in ("GET", "HEAD") else refusal(405, "", ((b"allow", b"GET, HEAD"),))
+        answer = self._questions.answer(method, path) if path.startswith("/v2") else None
+        if answer is None and method not in _METHODS:
+            return refusal(405, f"the method {method} is not known", _ALLOW)
+        return answer
+
+    # ---- the graph ------------------------------------------------------------------------------------------
+
+    async def _answer(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> Answer | None:
+        method, path = scope["method"], scope["path"]
+        own = self._own(method, path)
+        if own is not None:
+            return own
+        body: bytes | None = None
+        if method == "POST" or "content-length" in headers or "transfer-encoding" in headers:
+            settings = self.settings
+            most = settings.max_body_bytes
+            body = await read_body(receive, headers.get("content-length"), most, settings.body_timeout_s)
+            coding = headers.get("content-encoding")
+            if coding:
+                body = unpack(body, coding, most)
+        event = Event(
+            body or None,
+            headers.get("content-type"),
+            headers,
+            "GET" if method == "HEAD" else method,
+            path,
+            headers.get("x-request-id"),
+            _TRIGGER,
+        )
+        if scope["query_string"]:
+            event.query = scope["query_string"].decode("latin-1")  # type: ignore[attr-defined]  # events take more
+        result = await self._runner.run(event)
+        if is_stream(result) or (is_response(result) and is_stream(result.body)):
+            return await self._send_chunks(result, headers, receive, send)
+        return self._answer_of(result, event, headers)
+
+    def _answer_of(self, result: Any, event: Event, headers: dict[str, str]) -> Answer:
+        """Return what the graph gave as it is sent."""
+        try:
+            if "msgpack" in headers.get("accept", "") and not is_response(result):
+                return Answer(200, _packed(result), _MSGPACK)
+            if type(result) is dict and not has_binary(result):
+                return Answer(200, jsonlike.encode(result))
+            return _of_response(dataplane.encode(result))
+        except (GraphkitError, TypeError) as exc:
+            error = exc if isinstance(exc, GraphkitError) else dataplane.unsendable(exc)
+            return _of_response(self.server._error_response(self.server._presentable(error, event)))
+
+    async def _send_chunks(self, result: Any, headers: dict[str, str], receive: Receive, send: Send) -> Answer | None:
+        """Send an answer in chunks; returns an answer where the client gets one in the ordinary way instead."""
+        whole = result if is_response(result) else None
+        stream = result if whole is None else whole.body
+        chunks = Chunks(stream, self._runner.threads, self.settings.timeout_s)
+        accepted = headers.get("accept", "")
+        try:
+            await chunks.start()
+            if whole is None and "application/json" in accepted and "event-stream" not in accepted:
+                return Answer(200, jsonlike.encode(await chunks.collect()))
+            lines = "ndjson" in accepted
+            content_type = (LINES if lines else EVENTS) if whole is None else whole.content_type.encode("latin-1")
+            write = (as_line if lines else as_event) if whole is None else as_it_is
+            head = [(b"content-type", content_type), (b"cache-control", b"no-store"), *self._extra(headers)]
+            if whole is not None:
+                head += header_pairs(whole.headers or {})
+            status = 200 if whole is None else int(whole.status_code)
+            await send({"type": "http.response.start", "status": status, "headers": head})
+            await chunks.send(send, receive, write, self._failure_writer(write))
+            return None
+        except Late:
+            raise
+        except (Exception, asyncio.CancelledError) as exc:
+            if isinstance(exc, asyncio.CancelledError):
+                raise
+            return refusal(getattr(exc, "status", 500), self._told(exc))
+        finally:
+            await chunks.close()
+
+    def _failure_writer(self, write: Callable[[Any], bytes]) -> Callable[[BaseException], bytes | None]:
+        def written(exc: BaseException) -> bytes | None:
+            told = jsonlike.encode({"error": self._told(exc)})
+            if write is as_event:
+                return b"event: error\ndata: " + told + b"\n\n"
+            return told + b"\n" if write is as_line else None
+
+        return written
+
+    def _told(self, exc: BaseException) -> str:
+        text = "the next chunk did not come in time" if isinstance(exc, Late) else f"{type(exc).__name__}: {exc}"
+        redacted: str = self.server._secrets.redact(f"the answer broke off: {text}")
+        return redacted
+
+    # ---- pages ----------------------------------------------------------------------------------------------
+
+    def _openapi(self) -> Answer:
+        from graphkit.server.http.openapi import document
+
+        return Answer(200, jsonlike.encode(document(self._questions.catalog(), _version(), self._keys is not None)))
+
+    def _docs(self) -> Answer:
+        from graphkit.server.http.page import page
+
+        return page()
+
+    # ---- start and end --------------------------------------------------------------------------------------
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    self.start()
+                except Exception as exc:  # the server that asks writes it out and ends
+                    await send({"type": "lifespan.startup.failed", "message": f"{type(exc).__name__}: {exc}"})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                self.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    def start(self) -> None:
+        """Bind the graph, which loads its models, and get ready; raises GraphError with everything that is wrong."""
+        self.server._ready(check_names=True)
+        self._runner.start()
+
+    def close(self) -> None:
+        """Write out what waits, and close pools and threads."""
+        self._runner.close()
+        self.server.wait_for_completion()

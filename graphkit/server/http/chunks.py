@@ -1,0 +1,151 @@
+"""Answers that come in chunks: what a step yields, sent as it is yielded.
+
+Source of the format: the HTML Living Standard, "Server-sent events".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any
+
+from graphkit.core import jsonlike
+from graphkit.server.http.deadline import Late, within
+from graphkit.server.http.threads import Threads
+from graphkit.server.http.wire import Receive, Send
+
+_STREAMS = (GeneratorType, AsyncGeneratorType)
+_END = object()
+EVENTS, LINES = b"text/event-stream", b"application/x-ndjson"
+
+
+def is_stream(value: Any) -> bool:
+    """Return whether a value is an answer in chunks: a generator, plain or async.
+
+    >>> is_stream(x for x in "ab"), is_stream(["a"])
+    (True, False)
+    """
+    return isinstance(value, _STREAMS)
+
+
+def as_event(chunk: Any) -> bytes:
+    r"""Return a chunk as a server-sent event whose data is JSON.
+
+    >>> as_event({"token": "a"})
+    b'data: {"token":"a"}\n\n'
+    """
+    return b"data: " + jsonlike.encode(chunk) + b"\n\n"
+
+
+def as_line(chunk: Any) -> bytes:
+    r"""Return a chunk as a line of JSON.
+
+    >>> as_line("a")
+    b'"a"\n'
+    """
+    return jsonlike.encode(chunk) + b"\n"
+
+
+def as_it_is(chunk: Any) -> bytes:
+    r"""Return text and bytes as they are, and other values as a line of JSON.
+
+    >>> as_it_is("a"), as_it_is(1)
+    (b'a', b'1\n')
+    """
+    if isinstance(chunk, str):
+        return chunk.encode()
+    return bytes(chunk) if isinstance(chunk, (bytes, bytearray)) else as_line(chunk)
+
+
+class Chunks:
+    """One answer in chunks.
+
+    Parameters
+    ----------
+    stream
+        The generator.
+    threads
+        Where a plain generator runs, one chunk after the other.
+    limit_s
+        How long a chunk may take; 0 is no limit.
+    """
+
+    def __init__(self, stream: Any, threads: Threads, limit_s: float) -> None:
+        self._stream = stream
+        self._threads = threads
+        self._limit_s = limit_s
+        self._first: Any = _END
+
+    async def start(self) -> None:
+        """Get the first chunk, so that a failure up to there is answered with a status."""
+        self._first = await self._next()
+
+    async def _next(self) -> Any:
+        if isinstance(self._stream, AsyncGeneratorType):
+            return await within(self._limit_s, anext(self._stream, _END))
+        return await within(self._limit_s, self._threads.run(lambda: next(self._stream, _END)))
+
+    async def _all(self) -> AsyncIterator[Any]:
+        chunk = self._first
+        while chunk is not _END:
+            yield chunk
+            chunk = await self._next()
+
+    async def collect(self) -> list[Any]:
+        """Return all chunks at once, for a client that wants one JSON document."""
+        return [chunk async for chunk in self._all()]
+
+    async def close(self) -> None:
+        """Let the step end, also where nobody wants the rest."""
+        if isinstance(self._stream, AsyncGeneratorType):
+            await self._stream.aclose()
+        else:
+            await self._threads.run(self._stream.close)
+
+    async def send(
+        self,
+        send: Send,
+        receive: Receive,
+        write: Callable[[Any], bytes],
+        describe: Callable[[BaseException], bytes | None],
+    ) -> str | None:
+        """Send the chunks until they end, or the client goes away.
+
+        Parameters
+        ----------
+        send, receive
+            Of the request; the head of the answer has been sent.
+        write
+            How a chunk is written.
+        describe
+            Returns what is sent of a failure, or ``None``: then the answer breaks off, which a client notices.
+
+        Returns
+        -------
+        str
+            How the stream failed, ``None`` if it did not.
+        """
+        listener = asyncio.ensure_future(_gone(receive))
+        try:
+            async for chunk in self._all():
+                if listener.done():
+                    return None
+                await send({"type": "http.response.body", "body": write(chunk), "more_body": True})
+        except Exception as exc:  # the status is sent already: what went wrong becomes part of the stream
+            told = describe(exc)
+            if told is None:
+                raise
+            await send({"type": "http.response.body", "body": told, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+            return "the next chunk did not come in time" if isinstance(exc, Late) else f"{type(exc).__name__}: {exc}"
+        finally:
+            listener.cancel()
+        await send({"type": "http.response.body", "body": b""})
+        return None
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the client goes away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,177 @@
+"""Running an application: uvicorn with the settings' limits, one worker or several, and an end that loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from graphkit.core.errors import GraphError, GraphkitError
+from graphkit.core.extras import load
+from graphkit.server.http.app import App, as_server
+from graphkit.server.http.logs import set_up_logs
+from graphkit.server.http.questions import Questions
+from graphkit.server.settings import Settings
+
+_STARTUP_FAILURE = 3  # what uvicorn takes for a reason not to start a worker again
+
+
+class Factory:
+    """Makes the application in the process that serves it.
+
+    Parameters
+    ----------
+    target
+        What is served: a text that names it, or (with one worker) a server.
+    settings
+        Of the application.
+    """
+
+    def __init__(self, target: Any, settings: Settings) -> None:
+        self.target = target
+        self.settings = settings
+
+    def __call__(self) -> App:
+        """Return the application; a target that cannot be opened ends the process."""
+        set_up_logs(self.settings)
+        try:
+            return _DrainingApp(as_server(self.target), self.settings)
+        except GraphkitError as exc:
+            if not isinstance(self.target, str):
+                raise
+            import logging
+
+            logging.getLogger("graphkit").error(str(exc))
+            sys.exit(_STARTUP_FAILURE)
+
+
+class _DrainingApp(App):
+    """An application that looks after its process's end."""
+
+    def start(self) -> None:
+        super().start()
+        drain_on_sigterm(self._questions, self.settings.drain_s)
+
+
+def drain_on_sigterm(questions: Questions, drain_s: float) -> None:
+    """Make the first SIGTERM wait: the server reports itself as not ready, and goes on answering for so long.
+
+    In that time load balancers stop sending, what waits in the socket's queue is answered, and every answer closes
+    its connection, so that no client sends a request on a connection that is about to end.
+    """
+    loop = asyncio.get_running_loop()
+    end = signal.getsignal(signal.SIGTERM)
+
+    def drain(number: int, frame: Any) -> None:
+        if not callable(end):
+            return
+        if questions.draining or not drain_s:
+            end(number, frame)
+            return
+        questions.draining = True
+        loop.call_soon_threadsafe(loop.call_later, drain_s, end, number, None)
+
+    signal.signal(signal.SIGTERM, drain)
+
+
+def serve(target: Any, settings: Settings | None = None) -> None:
+    """Serve a graph until the process is told to end.
+
+    Parameters
+    ----------
+    target
+        What the command line takes (a folder, a spec, ``"module:attribute"``, a notebook); with one worker, a server
+        or a graph too.
+    settings
+        Where it listens, how many workers there are, and the application's limits.
+
+    Raises
+    ------
+    GraphError
+        If the target cannot be opened, the address cannot be bound, or settings do not fit together.
+    MissingExtra
+        If the extra ``serve`` is not installed.
+    """
+    settings = settings or Settings()
+    uvicorn: Any = load("uvicorn", "serving over HTTP", "serve")
+    load("httptools", "serving over HTTP", "serve")
+    text = isinstance(target, (str, Path))
+    if not text and (settings.workers > 1 or settings.reload):
+        raise GraphError(
+            "several workers, and reload, open what they serve themselves: name it, as in serve('app/') or "
+            "serve('module:attribute')"
+        )
+    set_up_logs(settings)
+    factory = Factory(str(target) if text else as_server(target), settings)
+    config = uvicorn.Config(factory, **_options(settings))
+    before = signal.signal(signal.SIGTERM, _ended) if _in_main_thread() else None
+    try:
+        if settings.reload:
+            _reload(config, target)
+        elif settings.workers > 1:
+            _supervise(config)
+        else:
+            if text:
+                factory.target = as_server(str(target))  # opened here, so that its errors reach the caller
+            uvicorn.Server(config).run()
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    from graphkit.server.http.protocol import LimitedProtocol
+
+    return {
+        "factory": True,
+        "host": settings.host,
+        "port": settings.port,
+        "uds": settings.uds or None,
+        "workers": settings.workers,
+        "reload": settings.reload,
+        "http": LimitedProtocol,
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+        "timeout_keep_alive": settings.keep_alive_s,
+        "timeout_graceful_shutdown": settings.graceful_s,
+        "ssl_certfile": settings.tls_cert or None,
+        "ssl_keyfile": settings.tls_key or None,
+        "ssl_keyfile_password": settings.tls_key_password or None,
+    }
+
+
+def _supervise(config: Any) -> None:
+    """Run several workers; one that dies is replaced."""
+    from uvicorn.supervisors import Multiprocess
+
+    supervisor = Multiprocess(config, sockets=[config.bind_socket()])
+    supervisor.run()
+    if any(process.exitcode == _STARTUP_FAILURE for process in supervisor.processes):
+        raise GraphError("the workers could not start; the log tells why")
+
+
+def _reload(config: Any, target: Any) -> None:
+    """Run one worker, and start it again when a file changes."""
+    from uvicorn import Server
+    from uvicorn.supervisors import ChangeReload
+
+    path = Path(str(target).rpartition(":")[0] or str(target))
+    if path.exists():
+        config.reload_dirs = [path if path.is_dir() else path.parent]
+    ChangeReload(config, target=Server(config).run, sockets=[config.bind_socket()]).run()
+
+
+def _in_main_thread() -> bool:
+    import threading
+
+    return threading.current_thread() is threading.main_thread()
+
+
+def _ended(number: int, frame: Any) -> None:
+    """Take the signal that uvicorn raises once more after its end, which would make that look like a crash."""

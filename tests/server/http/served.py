@@ -1,0 +1,124 @@
+"""What the servers of the tests serve, in processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from graphkit import BadRequest, Event, V2ModelServer, create_graph_server, new_flow
+
+
+class Linear(V2ModelServer):
+    """Adds up the numbers of each row."""
+
+    def load(self) -> None:
+        self.model = np.array([1.0, 10.0])
+
+    def predict(self, request: Any) -> Any:
+        try:
+            rows = np.asarray(request["inputs"], dtype=float)
+            return (rows @ self.model).tolist()
+        except (TypeError, ValueError, OverflowError) as exc:
+            raise BadRequest(f"rows of two numbers are expected: {exc}") from exc
+
+
+class Same(V2ModelServer):
+    """Gives back the tensors that it got."""
+
+    oip_inputs: ClassVar[str] = "arrays"
+
+    def load(self) -> None: ...
+
+    def predict(self, request: Any) -> Any:
+        return request["inputs"]
+
+
+class Unloaded(V2ModelServer):
+    """Cannot be loaded."""
+
+    def load(self) -> None:
+        raise OSError("no such file")
+
+
+def _models(**more: Any) -> Any:
+    server = create_graph_server()
+    server.add_model("linear", class_name=Linear)
+    server.add_model("same", class_name=Same)
+    server.add_model("versioned:1", class_name=Linear)
+    server.add_model("versioned:2", class_name=Same)
+    for key, kind in more.items():
+        server.add_model(key, class_name=kind)
+    return server
+
+
+models = _models()
+half_broken = _models(unloaded=Unloaded)
+
+
+def work(body: Any) -> Any:
+    """Write down that a request was taken, and answer it after the time that it names."""
+    if os.environ.get("TEST_TAKEN"):
+        with Path(os.environ["TEST_TAKEN"]).open("a") as file:
+            file.write(f"{body.get('number')}\n")
+    time.sleep(body.get("sleep_s", 0))
+    return {"number": body.get("number"), "process": os.getpid()}
+
+
+async def work_async(body: Any) -> Any:
+    """Answer after the time that a request names, without holding up others."""
+    await asyncio.sleep(body.get("sleep_s", 0))
+    return {"number": body.get("number"), "process": os.getpid()}
+
+
+def spin(body: Any) -> Any:
+    """Answer quickly, or never."""
+    while body.get("hang"):
+        pass
+    return {"process": os.getpid()}
+
+
+def count(body: Any) -> Iterator[Any]:
+    """Yield numbers, and fail where it is told to."""
+    for number in range(body["to"]):
+        if number == body.get("fail_at"):
+            raise ValueError("no more")
+        time.sleep(body.get("pause_s", 0))
+        yield {"number": number}
+
+
+async def count_async(body: Any) -> AsyncIterator[Any]:
+    """Yield numbers, and write down when it is closed."""
+    try:
+        for number in range(body["to"]):
+            if number == body.get("fail_at"):
+                raise ValueError("no more")
+            await asyncio.sleep(body.get("pause_s", 0))
+            yield {"number": number}
+    finally:
+        if os.environ.get("TEST_TAKEN"):
+            Path(os.environ["TEST_TAKEN"]).write_text("closed")
+
+
+def whole(event: Event) -> Any:
+    """Tell what came in."""
+    return {"size": len(event.body or b""), "method": event.method}
+
+
+def _flow(step: Any, **options: Any) -> Any:
+    graph = new_flow(step.__name__)
+    graph.to(step, name="step", **options).respond()
+    return graph
+
+
+worker = _flow(work)
+async_worker = _flow(work_async)
+spinner = _flow(spin)
+counter = _flow(count)
+async_counter = _flow(count_async)
+sizes = _flow(whole, full_event=True)
