@@ -45,7 +45,7 @@ class Missing(Exception):
 class Names(Mapping[str, Any]):
     """``event`` and the data and functions of the namespace, looked up when they are needed.
 
-    A re-run cell is seen at once, and no copy of a notebook's globals is made.
+    No copy of a notebook's globals is made.
     """
 
     __slots__ = ("_event", "_namespace")

@@ -8,7 +8,7 @@ namespace. What it may not do is refused when it is parsed, where that can be se
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import simpleeval
@@ -27,7 +27,10 @@ def is_expression(text: Any) -> bool:
 
 
 def compile_expression(
-    source: str, namespace: Mapping[str, Any] | None = None, where: str = "expression"
+    source: str,
+    namespace: Mapping[str, Any] | None = None,
+    where: str = "expression",
+    meant: Callable[[Iterable[str]], Mapping[str, Any]] | None = None,
 ) -> Callable[[Any], Any]:
     """Parse an expression once and return it as a function of ``event``.
 
@@ -39,6 +42,8 @@ def compile_expression(
         Where other names are looked up, at each call; kept by reference.
     where
         What to call the place in messages, such as ``"step 'double'"``.
+    meant
+        Gets the names that the text uses, and returns what they are looked up in instead of ``namespace``.
 
     Returns
     -------
@@ -60,6 +65,8 @@ def compile_expression(
     text = source.strip()
     node = _parsed(text, where)
     names = namespace if namespace is not None else {}
+    if meant is not None:
+        names = meant(dict.fromkeys(_free_names(node, frozenset({"event"}))))
     # An evaluator keeps its names on itself, so one that is at work serves nobody else: neither another thread nor
     # an expression that calls a function that comes back to it.
     idle: list[Evaluator] = []
@@ -88,6 +95,24 @@ def compile_expression(
             idle.append(evaluator)
 
     return evaluate
+
+
+def _free_names(node: ast.AST, own: frozenset[str]) -> Iterator[str]:
+    """Return the names that an expression takes from outside; a loop's own names are not among them."""
+    if isinstance(node, ast.Name):
+        if node.id not in own:
+            yield node.id
+    elif isinstance(node, (ast.ListComp, ast.GeneratorExp, ast.DictComp)):
+        for loop in node.generators:
+            yield from _free_names(loop.iter, own)
+            own |= {part.id for part in ast.walk(loop.target) if isinstance(part, ast.Name)}
+            for condition in loop.ifs:
+                yield from _free_names(condition, own)
+        for made in (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,):
+            yield from _free_names(made, own)
+    else:
+        for child in ast.iter_child_nodes(node):
+            yield from _free_names(child, own)
 
 
 def _parsed(text: str, where: str) -> ast.expr:

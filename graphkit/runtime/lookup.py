@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from graphkit.core.errors import GraphError
@@ -14,19 +14,49 @@ from graphkit.runtime.resolve import Unresolved, resolve
 ABSENT = object()
 
 
+class Meant(dict[str, Any]):
+    """What the names of an expression meant when it was bound; the nearest name to a wrong one is any of its home's."""
+
+    home: Mapping[str, Any]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.home)
+
+
 class Compiled:
-    """An expression, parsed: the same text in the same namespace is the same function."""
+    """An expression, parsed: the same text in the same namespace is the same function.
 
-    __slots__ = ("call", "home", "text")
+    What its names mean is looked up when it is bound, so that a run sees the same functions in all of its steps, and a
+    re-run cell as every other step does: after the next test.
+    """
 
-    def __init__(self, text: str, home: Mapping[str, Any], call: Callable[[Any], Any]) -> None:
+    __slots__ = ("call", "home", "meant", "text")
+
+    def __init__(self, text: str, home: Mapping[str, Any], where: str, watch: Watch) -> None:
         self.text = text
         self.home = home
-        self.call = call
+        self.meant = Meant()
+        self.meant.home = home
+
+        def look_up(names: Iterable[str]) -> Mapping[str, Any]:
+            for name in names:
+                watch.add(home, name)
+                if name in home:
+                    self.meant[name] = home[name]
+            return self.meant
+
+        self.call = compile_expression(text, home, where, look_up)
 
     def same(self, other: Compiled) -> bool:
-        """Return whether both do the same."""
+        """Return whether both do the same, once their names mean the same."""
         return self.text == other.text and self.home is other.home
+
+    def take_over(self, other: Compiled) -> None:
+        """Let the names mean what they mean to the same expression, bound later."""
+        self.meant.update(dict.items(other.meant))
+        for name in [*dict.keys(self.meant)]:
+            if name not in other.meant:
+                del self.meant[name]
 
 
 class Watch:
@@ -152,7 +182,7 @@ class Lookup:
     def expression(self, path: str, text: str, field: str) -> Compiled | Any:
         """Return an expression, parsed; ``ABSENT`` after noting a problem."""
         try:
-            return Compiled(text, self.namespace, compile_expression(text, self.namespace, field))
+            return Compiled(text, self.namespace, field, self.watch)
         except GraphError as exc:
             self.problem(path, exc.message)
             return ABSENT

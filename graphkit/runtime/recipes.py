@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 from pathlib import Path
 from typing import Any
@@ -111,8 +110,7 @@ class _Expression:
 
     def __init__(self, compiled: Compiled) -> None:
         self.text = compiled.text
-        names = {part.id for part in ast.walk(ast.parse(compiled.text.strip())) if isinstance(part, ast.Name)}
-        self.names = {name: compiled.home[name] for name in names if name in compiled.home}
+        self.names = dict(compiled.meant.items())
 
 
 def _sent(value: Any) -> Any:
