@@ -61,13 +61,27 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+class Doubt(msgspec.Struct, frozen=True, kw_only=True):
+    """An edge over which something may come that its head does not take: a warning, never an error.
+
+    ``message`` is the sentence, ``short`` a few words to stand at the edge.
+    """
+
+    tail: str
+    head: str
+    kind: EdgeKind = EdgeKind.FLOW
+    message: str
+    short: str
+
+
 class Topology(msgspec.Struct, frozen=True, kw_only=True):
     """A graph as nodes and edges.
 
     ``nodes`` holds the root first, then parents before children, in declared order. ``starts`` are the paths of
     the root flow's steps that get the request (the root itself when it is a router). ``ends`` are the steps whose
     output leaves the root flow; ``answer`` is the one whose output is the answer, ``None`` when the flow answers
-    with the event's id. Edges whose other end does not exist are left out and listed in ``problems``.
+    with the event's id. Edges whose other end does not exist are left out and listed in ``problems``. ``doubts`` are
+    filled in by those who know what the steps are made of.
     """
 
     root: Root
@@ -77,6 +91,7 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
     ends: tuple[str, ...] = ()
     answer: str | None = None
     problems: tuple[Problem, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
 
 def why_an_id(topology: Topology) -> str:
