@@ -53,6 +53,12 @@ def _inspect(root: Any, server: Any, path: str) -> Any:
     return Inspection(root, server, path)
 
 
+def _doubts(handle: Any, frozen: Any, topology: Any) -> Any:
+    from graphkit.runtime.fits import doubts_of_handle
+
+    return doubts_of_handle(handle, frozen, topology)
+
+
 seam.mock_server = mock_server
 seam.run_step = run_step
 seam.init_step = init_step
@@ -61,6 +67,7 @@ seam.open_stream = _opener.open
 seam.check_stream = _opener.check
 seam.new_id = Ids().take
 seam.inspect = _inspect
+seam.doubts = _doubts
 
 #: Opens a stream by its URL: ``open_stream("memory://jobs")``, ``open_stream("file:///data/events.db")``.
 open_stream = seam.open_stream

@@ -31,6 +31,21 @@ def topology_of(step: Any, spec: Any = None) -> Any:
     return trace_topology(spec)
 
 
+def drawn_topology(step: Any, frozen: Any = None) -> Any:
+    """Return the topology of a handle as pictures show it: with the edges over which nothing fitting comes.
+
+    ``frozen`` is the handle's frozen form, where the caller has it already.
+    """
+    import msgspec
+
+    from graphkit.build.freeze import freeze
+
+    frozen = freeze(step) if frozen is None else frozen
+    topology = topology_of(step, frozen.spec)
+    doubts = seam.doubts(step, frozen, topology)
+    return msgspec.structs.replace(topology, doubts=doubts) if doubts else topology
+
+
 def raise_problems(topology: Any) -> None:
     """Raise GraphError that lists every problem of a topology, if there is one."""
     if topology.problems:
@@ -75,7 +90,7 @@ class PictureMixin:
         """
         from graphkit.view.picture import plot
 
-        topology = topology_of(self)
+        topology = drawn_topology(self)
         raise_problems(topology)
         return plot(topology, filename, format, source, targets, **kw)
 
@@ -83,9 +98,9 @@ class PictureMixin:
         raise_problems(topology_of(self))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-        """Draw what is there, with problems marked; never raises."""
+        """Draw what is there, with problems and doubts marked; never raises."""
         if seam.display is not None:
             return seam.display(self, include=include, exclude=exclude)
         from graphkit.view.bundle import mime_bundle
 
-        return mime_bundle(topology_of(self), include=include, exclude=exclude)
+        return mime_bundle(drawn_topology(self), include=include, exclude=exclude)

@@ -101,6 +101,8 @@ class Seam:
         self.init_step: Callable[..., Any] = _unwired
         #: ``display(root) -> mime bundle``: richer than the static picture; ``None`` without the notebook room
         self.display: Callable[..., Mapping[str, Any]] | None = None
+        #: ``doubts(handle, frozen, topology)``: edges over which something comes that the next step does not take
+        self.doubts: Callable[..., tuple[Any, ...]] = _no_doubts
         #: ``inspect(root, server, path)``: one step with its code, state and last run, for notebooks and consoles
         self.inspect: Callable[..., Any] = _unwired
         #: ``open_stream(url, **options) -> Stream``
@@ -109,6 +111,10 @@ class Seam:
         self.check_stream: Callable[[str], None] = _unwired
         #: ``new_id() -> str``: an identity for an event
         self.new_id: Callable[[], str] = _unwired
+
+
+def _no_doubts(*args: Any) -> tuple[Any, ...]:
+    return ()
 
 
 def _unwired(*args: Any, **kwargs: Any) -> Any:

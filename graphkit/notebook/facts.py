@@ -5,21 +5,19 @@ It works on a graph that is half built, before any run, and without a server. Ga
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from graphkit.build.freeze import Frozen, freeze
-from graphkit.build.picture import topology_of
+from graphkit.build.picture import drawn_topology
 from graphkit.core.errors import GraphError, choices, nearest
-from graphkit.core.namespace import caller_namespace
 from graphkit.notebook.difference import Change, differences, is_frame
 from graphkit.notebook.places import Source, source_of
 from graphkit.plan.topology import EdgeKind, Node, Topology
 from graphkit.runtime.graph import BoundGraph
-from graphkit.runtime.meaning import Meaning, is_stale, meaning_of
+from graphkit.runtime.meaning import Meaning, is_stale, meaning_of, names_for
 from graphkit.spec.steps import Kind, Queue, Router
 from graphkit.view.excerpt import redacted_preview
 from graphkit.view.labels import KIND_NAMES, root_of
@@ -79,6 +77,7 @@ class Facts(msgspec.Struct, frozen=True):
     fields: tuple[tuple[str, str], ...]
     arguments: tuple[tuple[str, str], ...]
     problems: tuple[str, ...]
+    warnings: tuple[str, ...]
     routes: tuple[Route, ...]
     hidden_routes: int
     queue: str
@@ -107,9 +106,9 @@ class Subject:
         own = getattr(server, "_bound", None)
         self.bound: BoundGraph | None = own if isinstance(own, BoundGraph) else bound
         self.frozen: Frozen = freeze(root)
-        self.topology: Topology = topology_of(root, self.frozen.spec)
+        self.topology: Topology = drawn_topology(root, self.frozen)
         self.nodes: Mapping[str, Node] = {**self.topology.nodes, "": root_of(self.topology)}
-        self.namespace = _namespace(server)
+        self.namespace = names_for(server)
         secrets = getattr(server, "_secrets", None)
         self.redact: Callable[[str], str] | None = (
             secrets.redact if secrets is not None and secrets.any_sources else None
@@ -200,6 +199,7 @@ def facts_of(subject: Subject, path: str) -> Facts:
         fields=tuple((name, redact(text)) for name, text in _fields(step)),
         arguments=tuple((key, redacted_preview(value, subject.redact, 200)) for key, value in given.items()),
         problems=tuple(problem.message for problem in subject.topology.problems if problem.path == path),
+        warnings=tuple(doubt.message for doubt in subject.topology.doubts if path in (doubt.tail, doubt.head)),
         routes=tuple(_route(subject, prefix + name) for name in routes[:_MOST_ROUTES]),
         hidden_routes=max(len(routes) - _MOST_ROUTES, 0),
         queue=_queue(subject, node),
@@ -207,18 +207,6 @@ def facts_of(subject: Subject, path: str) -> Facts:
         whole_run=getattr(subject.server, "last_run", None) if node.kind is Kind.ROOT else None,
         redact=subject.redact,
     )
-
-
-def _namespace(server: Any) -> Mapping[str, Any]:
-    """Return where names are looked up: the server's namespace, else the notebook's, else the caller's."""
-    own = getattr(server, "_namespace", None)
-    if own is not None:
-        return own  # type: ignore[no-any-return]
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    # a click calls from a thread of the kernel, where no frame is the user's
-    names: Mapping[str, Any] | None = getattr(shell, "user_ns", None)
-    return caller_namespace() if names is None else names
 
 
 def _fields(step: Any) -> list[tuple[str, str]]:

@@ -82,6 +82,8 @@ class Inspection:
         yield f"{name} ({facts.kind}), {facts.state.text}{detail}"
         for problem in facts.problems:
             yield f"  problem: {problem}"
+        for warning in facts.warnings:
+            yield f"  warning: {warning}"
         if facts.source.place:
             yield f"  defined in {facts.source.place}"
         for key, value in (*facts.fields, *facts.arguments):

@@ -77,6 +77,8 @@ def _edge_html(subject: Subject, from_path: str, to_path: str) -> str:
     tail, head = subject.node(from_path), subject.node(to_path)
     name = f"{tail.path or 'start'} → {head.path or head.name or 'the graph'}"
     parts = [f'<div class="gki-title"><b>{_text(name)}</b></div>']
+    ends = (tail.path, head.path)
+    parts += [_warning(doubt.message) for doubt in subject.topology.doubts if (doubt.tail, doubt.head) == ends]
     crossing = subject.crossing(tail, head)
     if crossing is None:
         return _framed([*parts, '<div class="gki-note">nothing has crossed here in a recorded run yet</div>'])
@@ -90,7 +92,7 @@ def _edge_html(subject: Subject, from_path: str, to_path: str) -> str:
 
 def facts_html(facts: Facts) -> str:
     """Return the facts of a step as HTML."""
-    parts = [_title(facts), *(_message(problem) for problem in facts.problems)]
+    parts = [_title(facts), *(_message(problem) for problem in facts.problems), *map(_warning, facts.warnings)]
     parts += _run_parts(facts)
     parts += _source(facts)
     parts += _routes(facts)
@@ -221,6 +223,10 @@ def _section(title: str, body: str, opened: bool = True) -> str:
 
 def _message(text: str) -> str:
     return f'<pre class="gki-error">{_text(text)}</pre>'
+
+
+def _warning(text: str) -> str:
+    return f'<div class="gki-changed">⚠ {_text(text)}</div>'
 
 
 def _text(text: Any) -> str:

@@ -20,8 +20,9 @@ from graphkit.core.paths import split
 from graphkit.plan.topology import Doubt, Edge, EdgeKind, Node, Topology, join
 from graphkit.plan.trace import flow_ends
 from graphkit.runtime.accepts import conflict, missing_at
+from graphkit.runtime.graph import BoundGraph
 from graphkit.runtime.hints import UNKNOWN, alternatives, returned, said, taken
-from graphkit.runtime.meaning import Meaning, meaning_of
+from graphkit.runtime.meaning import Meaning, meaning_of, names_for
 from graphkit.spec.steps import Flow, Queue, Router
 from graphkit.view.text import shortened
 
@@ -92,6 +93,24 @@ def doubts_of(
         if doubt is not None:
             found.append(doubt)
     return tuple(found)
+
+
+def doubts_of_handle(handle: Any, frozen: Any, topology: Topology) -> tuple[Doubt, ...]:
+    """Return the doubts about the graph of a handle, with the names and models of the server that bound it last.
+
+    Parameters
+    ----------
+    handle
+        A root, or a router or flow taken as one.
+    frozen, topology
+        Its frozen form and its topology.
+    """
+    bound = handle._root._bound
+    bound = bound if isinstance(bound, BoundGraph) else None
+    prefix = f"{handle.fullname}/" if handle.parent is not None else ""
+    objects = {} if bound is None else {path: bound.object_of(prefix + path) for path in topology.nodes if path}
+    namespace = names_for(None if bound is None else getattr(bound.context, "server", None))
+    return doubts_of(topology, namespace, frozen.held, objects)
 
 
 class _Check:

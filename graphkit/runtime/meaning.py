@@ -15,6 +15,7 @@ import msgspec
 
 from graphkit.core.expr import is_expression
 from graphkit.core.held import PLACEHOLDER, Held
+from graphkit.core.namespace import caller_namespace
 from graphkit.plan.topology import Node
 from graphkit.runtime.bind import DEFAULT_ROUTER, Target
 from graphkit.runtime.bound import BoundStep
@@ -86,6 +87,18 @@ def meaning_of(node: Node, namespace: Mapping[str, Any], held: Mapping[tuple[str
     if isinstance(found, Meaning) or not isinstance(found, type):
         return _function(found, step)
     return _class(found, step)
+
+
+def names_for(server: Any) -> Mapping[str, Any]:
+    """Return where those who look find names: a server's namespace, else the notebook's, else the caller's."""
+    own = getattr(server, "_namespace", None)
+    if own is not None:
+        return own  # type: ignore[no-any-return]
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    # what shows an object, or tells of a click, calls from frames that are not the user's
+    names: Mapping[str, Any] | None = getattr(shell, "user_ns", None)
+    return caller_namespace() if names is None else names
 
 
 def peek(name: str, namespace: Mapping[str, Any]) -> Any:

@@ -15,6 +15,7 @@ FOLD_ABOVE = 150
 #: Beyond this many nodes no picture is laid out: it would take seconds and nobody could read it.
 MOST_NODES = 400
 _MOST_LINES = 150
+_MOST_WARNINGS = 3
 #: A layout that takes longer is given up; graphs with very many crossing edges are slow even when small.
 _TIMEOUT_S = 8.0
 
@@ -62,7 +63,8 @@ def mime_bundle(
         bundle = {HTML: outline_html(text, why), TEXT: text}
         return {kind: value for kind, value in bundle.items() if kind in wanted}
 
-    note = " ".join(filter(None, [note, why_an_id(topology)]))
+    warnings = [f"Warning: {doubt.message}." for doubt in topology.doubts[:_MOST_WARNINGS]]
+    note = " ".join(filter(None, [note, why_an_id(topology), *warnings]))
     drawn: list[tuple[Any, Any]] = []
 
     def pipe(format: str) -> Any:

@@ -98,6 +98,7 @@ class _Drawing:
         self.tints = theme.function_looks(nodes)
         self.children = members(topology)
         self.marks, self.messages = _marks(topology)
+        self.doubts = {(doubt.kind, doubt.tail, doubt.head): doubt for doubt in topology.doubts}
         self.answers = {
             path
             for path, node in nodes.items()
@@ -249,7 +250,15 @@ class _Drawing:
         """Return the statement of an edge."""
         stroke = theme.STROKES[edge.kind]
         attributes = ""
-        if edge.kind is not EdgeKind.FLOW:
+        doubt = self.doubts.get((edge.kind, edge.tail, edge.head))
+        if doubt is not None:
+            words = f'<<FONT POINT-SIZE="9.5"> {html(shortened(doubt.short, 40, 1))} </FONT>>'
+            tip = quoted_tooltip(doubt.message)
+            attributes = (
+                f' color="{theme.DOUBT}" fontcolor="{theme.DOUBT}" style=bold penwidth="1.8" label={words} '
+                f"tooltip={tip} labeltooltip={tip}"
+            )
+        elif edge.kind is not EdgeKind.FLOW:
             attributes = f' color="{stroke.color}" style={stroke.style} penwidth="{stroke.width}"'
         head, head_box = self.entry(edge.head)
         if edge.kind is EdgeKind.ROUTE:
@@ -258,7 +267,8 @@ class _Drawing:
             tail, tail_box = self._body_end(edge.tail), f"cluster_body_{self.ids[edge.tail]}"
         else:
             tail, tail_box = self.exit(edge.tail)
-        return f'\t{tail} -> {head} [id="{edge_id(edge)}" class={edge.kind}{attributes}{_cut(tail_box, head_box)}]\n'
+        classes = edge.kind if doubt is None else f'"{edge.kind} warn"'
+        return f'\t{tail} -> {head} [id="{edge_id(edge)}" class={classes}{attributes}{_cut(tail_box, head_box)}]\n'
 
     def entry(self, path: str) -> tuple[str, str]:
         """Return the node at which an edge into a step ends, and the box at whose border it is cut."""

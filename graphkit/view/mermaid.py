@@ -60,6 +60,7 @@ def mermaid(
     """
     ids = {path: f"n{index}" for index, path in enumerate(topology.nodes)}
     outer = source_of(source)
+    doubts = {(doubt.kind, doubt.tail, doubt.head): doubt.short for doubt in topology.doubts}
     lines = [f"flowchart {rankdir if rankdir in _DIRECTIONS else 'TB'}"]
     lines.append(f"  start{_shaped(outer.shape, _text(outer.name))}:::start")
     lines += _members(topology, ids)
@@ -68,7 +69,9 @@ def mermaid(
     for edge in dict.fromkeys(topology.edges):
         # the root has no box that an edge could leave
         tail = ids[edge.tail] if edge.tail or topology.root.kind is Kind.ROUTER else "start"
-        lines.append(f"  {tail} {_ARROWS[edge.kind]} {ids[edge.head]}")
+        said = doubts.get((edge.kind, edge.tail, edge.head))
+        label = f'|"{_text(said)}"|' if said else ""
+        lines.append(f"  {tail} {_ARROWS[edge.kind]}{label} {ids[edge.head]}")
     for index, target in enumerate(targets_of(topology, targets)):
         lines.append(f"  t{index}{_shaped(target.shape, _text(target.name))}:::start")
         lines += (f"  {ids[path]} --> t{index}" for path in target.after)

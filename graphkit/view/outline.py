@@ -40,6 +40,11 @@ def outline(topology: Topology) -> str:
         lines += (f"    {_named(p.path)}{_line(p.message)}" for p in shown)
         if len(topology.problems) > len(shown):
             lines.append(f"    ... and {len(topology.problems) - len(shown)} more")
+    if topology.doubts:
+        lines.append("  warnings")
+        lines += (f"    {_line(doubt.message)}" for doubt in topology.doubts[:_MOST_PROBLEMS])
+        if len(topology.doubts) > _MOST_PROBLEMS:
+            lines.append(f"    ... and {len(topology.doubts) - _MOST_PROBLEMS} more")
     return "\n".join(lines)
 
 
@@ -256,5 +261,5 @@ def _count(number: int, word: str) -> str:
 
 
 def _problem_count(topology: Topology) -> str:
-    count = len(topology.problems)
-    return f" {_count(count, 'problem')} marked." if count else ""
+    found = [(len(topology.problems), "problem"), (len(topology.doubts), "warning")]
+    return "".join(f" {_count(count, word)} marked." for count, word in found if count)

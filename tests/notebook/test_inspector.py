@@ -319,6 +319,17 @@ def test_problems_of_structure_are_told() -> None:
     assert "after names 'nobody'" in read(panel(graph, None, "tidy")).text
 
 
+def test_a_step_that_cannot_feed_the_next_is_warned_of_at_both_and_at_the_edge() -> None:
+    def number(body: Any) -> int: ...
+    def shout(body: str) -> str: ...
+
+    graph = new_flow()
+    graph.to(number).to(shout)
+    for source in (panel(graph, None, "number"), panel(graph, None, "shout"), edge(graph, None, "number", "shout")):
+        assert "'number' gives int, 'shout' takes str" in read(source).text
+    assert "warning: 'number' gives int, 'shout' takes str" in repr(graph.inspect("shout"))
+
+
 # ---- edges ---------------------------------------------------------------------------------------------------------
 
 
