@@ -17,7 +17,9 @@ from graphkit.core.errors import (
     MissingExtra,
     ModelNotFound,
     ModelNotReady,
+    RunCancelled,
     SpecError,
+    SpecWarning,
     StepError,
     StoreError,
     StreamError,
@@ -26,7 +28,9 @@ from graphkit.core.event import Event, MockEvent, Response
 from graphkit.core.ids import Ids
 from graphkit.core.protocols import seam
 from graphkit.runtime.records import RunRecord
+from graphkit.server.functions import code_to_function, new_function
 from graphkit.server.graph_server import GraphServer, create_graph_server, mock_server
+from graphkit.server.pending import PendingRun
 from graphkit.server.roots import new_router
 from graphkit.server.single import init_step, run_step
 from graphkit.streams.open import Opener
@@ -120,12 +124,15 @@ __all__ = [
     "ModelNotReady",
     "ModelRouter",
     "ParallelRun",
+    "PendingRun",
     "QueueStep",
     "Response",
     "RootFlowStep",
     "RouterStep",
+    "RunCancelled",
     "RunRecord",
     "SpecError",
+    "SpecWarning",
     "StepError",
     "StoreError",
     "StreamError",
@@ -134,8 +141,10 @@ __all__ = [
     "VotingEnsemble",
     "asgi_app",
     "check_case",
+    "code_to_function",
     "create_graph_server",
     "new_flow",
+    "new_function",
     "new_router",
     "open_stream",
     "tracking_frame",

@@ -45,6 +45,7 @@ class BaseStep(FormsMixin):
     _added: Any  # one object for each time that the step was put into the graph
     _placed: tuple[str, ...] | None  # behind which steps it was put, which after_step() may have added to since
     _held: Mapping[str, Held]  # the objects that were given, by field
+    _named: Mapping[str, Any]  # class arguments that have a name of their own, as they were given
     _revision: int  # of the whole graph, counted on its root
     _bound: Any  # what the most recently bound server made of the graph
     _watch: Watch | None = None  # made when somebody first wants to listen; neither part of the spec nor copied
@@ -61,6 +62,7 @@ class BaseStep(FormsMixin):
             _added=None,
             _placed=None,
             _held=_NOTHING,
+            _named=_NOTHING,
             _revision=0,
             _bound=None,
         )

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from graphkit.core.errors import SpecWarning
 from graphkit.spec import codec
+from graphkit.spec.lost import lost_objects
+
+
+def warn_of_lost(path: str | Path, lost: list[str]) -> None:
+    """Warn that a file lacks objects, and say what to do about it."""
+    if lost:
+        warnings.warn(
+            f"{str(path)!r} lacks what a spec cannot hold: {'; '.join(lost)}. Define it as a function or class with a "
+            f"name of its own (at the top of a cell or module), or give it to the step again after loading",
+            SpecWarning,
+            stacklevel=3,
+        )
 
 
 class FormsMixin:
@@ -52,9 +66,16 @@ class FormsMixin:
         return cls.from_dict(codec.from_yaml(text))
 
     def save(self, path: str | Path) -> None:
-        """Write the spec to a ``.yaml`` or ``.json`` file, after checking its structure; raises GraphError."""
+        """Write the spec to a ``.yaml`` or ``.json`` file, after checking its structure; raises GraphError.
+
+        A lambda, a closure or another object that no name leads to cannot be saved: a SpecWarning names its step.
+        """
+        from graphkit.build.freeze import freeze
+
         self._check()
-        codec.write(path, self.to_dict())
+        spec = freeze(self).spec
+        codec.write(path, codec.to_dict(spec))
+        warn_of_lost(path, lost_objects(spec))
 
     @classmethod
     def load(cls, path: str | Path) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from graphkit.core.held import Held
+from graphkit.core.held import Held, argument_field
+from graphkit.core.namespace import caller_namespace
 from graphkit.spec import codec
 from graphkit.spec.steps import Error, Flow, Queue, RootFlow, Router, Step, Task, children
 
@@ -72,11 +73,15 @@ def _freeze(
         record = RootFlow if step._parent is None and kind == "root" else Flow
         return record(**fields, engine=step.engine, final_step=step.final_step, steps=below)  # type: ignore[arg-type]
     args = step._class_args
+    written: dict[str, Any] = {}
     if args:
         values[path] = dict(args)
+        named = _named_arguments(step, args)
+        held.update({(path, argument_field(key)): item for key, item in named.items()})
+        written = _written_arguments(args, named)
     fields.update(
         class_name=step._class_name,
-        class_args=codec.plain(args) if args else {},
+        class_args=written,
         handler=step._handler,
         function=step.function,
         full_event=step.full_event,
@@ -93,6 +98,34 @@ def _freeze(
     if kind == "error_step":
         return Error(**fields, before=tuple(step._before))
     return Task(**fields)
+
+
+def _named_arguments(step: Any, args: Mapping[str, Any]) -> Mapping[str, Held]:
+    """Return the class arguments that are functions or classes with a name of their own.
+
+    What a name was is remembered: once its cell has run again, the object that was given stands nowhere any more.
+    """
+    if not any(callable(value) for value in args.values()):
+        return {}
+    named = {}
+    for key, value in args.items():
+        if callable(value):
+            given, item = step._named.get(key, (None, None))
+            named[key] = (value, item if given is value else Held(value, caller_namespace()))
+    step.__dict__["_named"] = named
+    return {key: item for key, (_, item) in named.items() if item.home is not None}
+
+
+def _written_arguments(args: Mapping[str, Any], named: Mapping[str, Held]) -> dict[str, Any]:
+    """Return class arguments as a spec holds them: a function that has a name is one by name, as under ``_key``."""
+    written: dict[str, Any] = {}
+    for key, value in args.items():
+        by_name = key if key.startswith("_") and len(key) > 1 else f"_{key}"
+        if key in named and (by_name == key or by_name not in args):
+            written[by_name] = named[key].text
+        else:
+            written[key] = codec.plain(value)
+    return written
 
 
 def thaw(spec: Any, *, frozen: Frozen | None = None, values: Mapping[str, Any] | None = None) -> Any:

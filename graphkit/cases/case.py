@@ -24,7 +24,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     name
         What the case is called; unique in its file.
-    path, method, body, content_type, headers
+    path, method, body, content_type, headers, event_id
         The event, as in :meth:`graphkit.GraphServer.test`. The method defaults to POST with a body, GET without.
     status
         The HTTP status that is expected.
@@ -50,6 +50,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     body: Any = None
     content_type: str | None = None
     headers: dict[str, str] = {}
+    event_id: str | None = None
     status: int = 200
     answer: Any = msgspec.UNSET
     rtol: float = RTOL
@@ -90,6 +91,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
             fields["content_type"] = self.content_type
         if self.headers:
             fields["headers"] = dict(self.headers)
+        if self.event_id is not None:
+            fields["event_id"] = self.event_id
         if self.body is not None:
             fields["body"] = encode(self.body, where + "body")
         if self.status != 200:

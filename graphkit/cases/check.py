@@ -29,6 +29,7 @@ class Answers(Protocol):
         silent: bool = False,
         get_body: bool = True,
         headers: Mapping[str, Any] | None = None,
+        event_id: str | None = None,
     ) -> Any:
         """Answer an event."""
 
@@ -100,6 +101,7 @@ def check_case(server: Answers, case: Case) -> CaseResult:
         case.content_type,
         silent=True,
         headers=dict(case.headers),
+        event_id=case.event_id,
     )
     status = answer.status_code if is_response(answer) else 200
     body = answer.body if is_response(answer) else answer

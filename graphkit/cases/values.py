@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import decimal
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from graphkit.cases import tables
 from graphkit.core.errors import CaseError, nearest
-from graphkit.runtime.snapshot import Preview
+from graphkit.runtime.snapshot import Preview, Redacted, RedactedBytes
 
 _PLAIN = frozenset({type(None), bool, int, float})
 
@@ -61,6 +63,8 @@ def encode(value: Any, where: str, natural: bool = False) -> Any:
             f"{where} is of type {value.type}, of which a run keeps only a preview ({_cut(value.text)}): it is too "
             f"large, or cannot be copied; send something smaller or plainer, and record that run"
         )
+    if kind is Redacted or kind is RedactedBytes:
+        raise CaseError(f"{where} holds a secret, which is never written down")
     written = tables.encode(value, where, encode, natural)
     if written is tables.UNKNOWN:
         raise CaseError(f"{where} is of type {kind.__name__}, which a case cannot hold")
@@ -138,6 +142,12 @@ def _decode_datetime(data: Mapping[str, Any], where: str) -> dt.datetime:
     return value.replace(tzinfo=ZoneInfo(data["zone"]))
 
 
+def _encode_time(value: dt.time, where: str) -> dict[str, Any]:
+    if value.tzinfo is not None or value.fold:
+        raise CaseError(f"{where} is a time of day in a zone, which a case cannot hold")
+    return {"$time": value.isoformat()}
+
+
 def _encode_set(value: Any, where: str) -> dict[str, Any]:
     # in an order that does not depend on the process
     items = sorted(value, key=lambda item: (type(item).__name__, repr(item)))
@@ -164,6 +174,9 @@ _WRITERS: Mapping[type, Callable[[Any, str], Any]] = {
     complex: lambda value, where: {"$complex": [value.real, value.imag]},
     dt.datetime: _encode_datetime,
     dt.date: lambda value, where: {"$date": value.isoformat()},
+    dt.time: _encode_time,
+    decimal.Decimal: lambda value, where: {"$decimal": str(value)},
+    uuid.UUID: lambda value, where: {"$uuid": str(value)},
     dt.timedelta: lambda value, where: {"$timedelta": [value.days, value.seconds, value.microseconds]},
 }
 
@@ -175,6 +188,9 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
     "$complex": lambda data, where: complex(*data["$complex"]),
     "$datetime": _decode_datetime,
     "$date": lambda data, where: dt.date.fromisoformat(str(data["$date"])),
+    "$time": lambda data, where: dt.time.fromisoformat(str(data["$time"])),
+    "$decimal": lambda data, where: decimal.Decimal(str(data["$decimal"])),
+    "$uuid": lambda data, where: uuid.UUID(str(data["$uuid"])),
     "$timedelta": lambda data, where: dt.timedelta(*data["$timedelta"]),
     "$dict": _decode_dict,
     "$array": lambda data, where: tables.decode_array(data, decode),

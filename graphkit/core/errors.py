@@ -8,7 +8,8 @@ The whole tree::
     ├── StepError   (RuntimeError)  500   an event could not be answered; names the step
     │   ├── BadRequest   (ValueError)     400
     │   ├── ModelNotFound (LookupError)   404   also an unknown route, version or path
-    │   └── ModelNotReady                 503   still loading, or its load failed
+    │   ├── ModelNotReady                 503   still loading, or its load failed
+    │   └── RunCancelled                  499   somebody cancelled the run before it ended
     ├── CaseError   (ValueError)    500   a case cannot be written, read or replayed
     ├── StreamError (OSError)       500   a stream cannot be opened, written or read
     ├── StoreError  (OSError)       500   a model file or data item cannot be found or read
@@ -94,6 +95,10 @@ class SpecError(GraphError):
     """A dict, JSON or YAML text does not describe a graph."""
 
 
+class SpecWarning(UserWarning):
+    """A saved form lacks an object that it cannot hold; whoever loads it must give that object again."""
+
+
 class StepError(GraphkitError, RuntimeError):
     """An event could not be answered; ``__cause__`` holds the step's own exception."""
 
@@ -118,6 +123,12 @@ class ModelNotReady(StepError):
 
 class CaseError(GraphkitError, ValueError):
     """A recorded case cannot be written, read or replayed."""
+
+
+class RunCancelled(StepError):
+    """The run was cancelled before it ended; ``step`` is the one that it was in, if it was in one."""
+
+    status = 499
 
 
 class StreamError(GraphkitError, OSError):

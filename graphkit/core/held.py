@@ -10,6 +10,15 @@ from graphkit.core.namespace import module_namespace
 PLACEHOLDER = "$object:"
 
 
+def argument_field(key: str) -> str:
+    """Return how the object of a class argument is called among what a step holds.
+
+    >>> argument_field("fn")
+    "class_args['fn']"
+    """
+    return f"class_args[{key!r}]"
+
+
 class Held:
     """A function or class that was given as an object.
 

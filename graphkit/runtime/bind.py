@@ -16,6 +16,7 @@ from graphkit.runtime.lookup import ABSENT, Compiled, Lookup, private, same_valu
 from graphkit.runtime.queues import attach_queue
 from graphkit.runtime.retire import can_close
 from graphkit.spec.keywords import no_arguments
+from graphkit.spec.lost import lost_object
 from graphkit.spec.steps import Flow, Kind, Queue, Router, Task
 
 DEFAULT_ROUTER = "ModelRouter"
@@ -179,14 +180,15 @@ class Binder:
     def _arguments(self, path: str, given: Mapping[str, Any], lookup: Lookup) -> dict[str, Any]:
         args = {}
         for key, value in given.items():
+            value = lookup.argument(path, key, value)
             if key.startswith("_") and len(key) > 1:
                 read = lookup.expression if is_expression(value) else lookup.function
                 args[key[1:]] = read(path, value, key)
-            elif (lost := _lost_object(value)) is not None:
+            elif (lost := lost_object(value)) is not None:
                 lookup.problem(
                     path,
                     f"class_args: {key!r} was an object ({lost}) that a saved spec cannot hold; "
-                    f"give it to the step again",
+                    f"give it to the step again: class_args[{key!r}] = ...",
                 )
                 args[key] = ABSENT
             else:
@@ -266,17 +268,6 @@ class Binder:
             if keep.get(path) is not step:
                 del self._made[path]
                 self._replaced.append(step)
-
-
-def _lost_object(value: Any) -> Any:
-    """Return what a placeholder of a saved spec stands for, wherever it is in a value; ``None`` if there is none."""
-    if type(value) is dict:
-        if set(value) == {"$object"}:
-            return value["$object"]
-        value = list(value.values())
-    if type(value) is list:
-        return next((lost for lost in map(_lost_object, value) if lost is not None), None)
-    return None
 
 
 def _made_of(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from graphkit.core.errors import GraphError
 from graphkit.core.expr import compile_expression
-from graphkit.core.held import Held
+from graphkit.core.held import Held, argument_field
 from graphkit.runtime.resolve import Unresolved, resolve
 
 ABSENT = object()
@@ -166,6 +166,16 @@ class Lookup:
                 self.watch.add(self.namespace, held.name)
             return value
         return self.name(path, text, field)
+
+    def argument(self, path: str, key: str, value: Any) -> Any:
+        """Return a class argument; a function or class that was given under its name is followed by it."""
+        if (path, argument_field(key)) not in self._held:
+            return value
+        now = self.field(path, argument_field(key), "")
+        if not callable(now):
+            self.problem(path, f"class_args: {key!r} was a function, and is now a value of type {type(now).__name__}")
+            return value
+        return now
 
     def name(self, path: str, text: str, field: str) -> Any:
         """Return what a name means; ``ABSENT`` after noting a problem."""

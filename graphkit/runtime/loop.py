@@ -6,7 +6,13 @@ import threading
 import weakref
 from collections.abc import Coroutine
 from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import Any
+
+from graphkit.core.stop import CURRENT_STOP, Stopped
+
+#: How soon a loop that is alive answers.
+_LIFE_SIGN_S = 0.3
 
 #: The loops whose jobs led to the code that runs now. A step may call back into its own server, and so on.
 _AROUND: ContextVar[tuple[Any, ...]] = ContextVar("graphkit_loops_around", default=())
@@ -31,8 +37,12 @@ class LoopThread:
             # a step on this very loop calls back into the server: the loop waits for it, and so cannot do this job
             return _elsewhere(coro)
         with self._lock:  # so that the loop cannot be closed before it has taken the job
-            future = asyncio.run_coroutine_threadsafe(_inside((*around, self), coro), self._started())
+            loop = self._started()
+            future = asyncio.run_coroutine_threadsafe(_inside((*around, self), coro), loop)
             self._waited_for.add(future)
+        stop = CURRENT_STOP.get()
+        if stop is not None:
+            stop.ends(future.cancel, partial(self._leave_if_stuck, loop))
         try:
             return future.result()
         except BaseException:
@@ -51,6 +61,22 @@ class LoopThread:
             # a server that nobody holds any more leaves no thread behind
             weakref.finalize(self, _stop, self._loop).atexit = False
         return self._loop
+
+    def _leave_if_stuck(self, loop: Any) -> None:
+        """Take another loop from now on, if a step blocks this one and does not come back.
+
+        What else runs on it is cancelled when it does; the thread is a daemon, and keeps no process alive.
+        """
+        lives = threading.Event()
+        if loop.is_closed():
+            return
+        loop.call_soon_threadsafe(lives.set)
+        if lives.wait(_LIFE_SIGN_S):
+            return
+        with self._lock:
+            if self._loop is loop:
+                self._loop = self._thread = None
+        _stop(loop)
 
     def close(self) -> None:
         """Let what others wait for end, then stop the loop; the next use starts another one."""
@@ -94,8 +120,13 @@ async def _await(awaitable: Any) -> Any:
 
 
 async def _inside(around: tuple[Any, ...], coro: Coroutine[Any, Any, Any]) -> Any:
+    import asyncio
+
     _AROUND.set(around)
-    return await coro
+    try:
+        return await coro
+    except Stopped:
+        raise asyncio.CancelledError from None  # nobody waits any more; the loop would log anything else
 
 
 def _elsewhere(coro: Coroutine[Any, Any, Any]) -> Any:

@@ -47,14 +47,18 @@ class ToldRecorder(Recorder):
     def leave(self, entry: Entry, result: Any) -> None:
         """Note and tell what a step returned."""
         super().leave(entry, result)
-        self._watch.tell("step_ended", self._server, self.event.id, step_record(entry))
+        self.tell_end(entry)
 
     def fail(self, entry: Entry, exc: BaseException) -> None:
         """Note and tell how a step failed."""
         known = entry.error is not None
         super().fail(entry, exc)
         if not known:
-            self._watch.tell("step_ended", self._server, self.event.id, step_record(entry))
+            self.tell_end(entry)
+
+    def tell_end(self, entry: Entry) -> None:
+        """Tell what is known of a step that has ended."""
+        self._watch.tell("step_ended", self._server, self.event.id, step_record(entry))
 
     def end(self, record: RunRecord) -> None:
         """Tell that the run has ended."""

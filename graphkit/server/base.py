@@ -266,6 +266,16 @@ class ServerBase:
             self._namespace = given
             self._bound = None
 
+    def _remember_caller(self) -> None:
+        """Take the caller's globals as the namespace, if there is none yet; later, in a thread, they cannot be seen."""
+        if self._namespace is None:
+            self._namespace = caller_namespace(self._home)
+
+    def _leave_binding(self) -> None:
+        """Bind anew from now on, since a constructor or load does not come back and holds what others wait for."""
+        self._lock = threading.RLock()
+        self._bound = self._binding = None
+
     def _initialize(self) -> None:
         """Call the initializer, once for each that is set; one that failed is called again."""
         given = self.graph_initializer

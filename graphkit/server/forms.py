@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from graphkit.build.forms import warn_of_lost
+from graphkit.build.freeze import freeze
 from graphkit.core.errors import GraphError, SpecError
-from graphkit.core.held import Held
+from graphkit.core.held import PLACEHOLDER, Held
 from graphkit.core.namespace import caller_namespace
 from graphkit.core.protocols import seam
 from graphkit.server.base import ServerBase
 from graphkit.spec import codec
+from graphkit.spec.lost import lost_objects
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -120,10 +123,20 @@ class ServerForms(ServerBase):
         return cls.from_dict(codec.from_yaml(text))
 
     def save(self, path: str | Path) -> None:
-        """Write the spec to a ``.yaml`` or ``.json`` file, after checking the graph's structure."""
+        """Write the spec to a ``.yaml`` or ``.json`` file, after checking the graph's structure.
+
+        A lambda, a closure or another object that no name leads to cannot be saved: a SpecWarning names its step.
+        """
+        lost = []
         if self._graph is not None:
             self._graph._check()
-        codec.write(path, self.to_dict())
+            lost = lost_objects(freeze(self._graph).spec)
+        struct = self.to_dict()
+        initializer = struct.get("graph_initializer") or ""
+        if initializer.startswith(PLACEHOLDER):
+            lost.append(f"graph_initializer ({initializer.removeprefix(PLACEHOLDER)})")
+        codec.write(path, struct)
+        warn_of_lost(path, lost)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -2,15 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from graphkit.runtime.records import RunRecord
+from graphkit.runtime.stopping import StoppableRecorder
 from graphkit.server.forms import ServerForms
-from graphkit.server.recorded import record_run, replay_of
+from graphkit.server.pending import PendingRun
+from graphkit.server.recorded import new_event, record_run, replay_of
 
 
 class PlayMixin(ServerForms):
     """Adds replays, runs in the background and bursts to a server."""
+
+    def submit(
+        self,
+        path: str = "/",
+        body: Any = None,
+        method: str = "",
+        content_type: str | None = None,
+        silent: bool = False,
+        get_body: bool = True,
+        headers: Mapping[str, Any] | None = None,
+        event_id: str | None = None,
+        trigger: Any = None,
+        offset: Any = None,
+        time: Any = None,
+    ) -> PendingRun:
+        """Send one event as :meth:`test` does, in a thread of its own, so that the caller goes on.
+
+        Parameters
+        ----------
+        path, body, method, content_type, silent, get_body, headers, event_id, trigger, offset, time
+            As in :meth:`test`.
+
+        Returns
+        -------
+        PendingRun
+            The run: ``result()`` waits for its answer, ``cancel()`` ends it, also where a step hangs.
+
+        Raises
+        ------
+        TypeError
+            If ``path`` is no text: the body is the second argument.
+        """
+        event = new_event(path, body, method, content_type, headers, event_id, trigger, offset, time)
+        self._remember_caller()
+        recorder = StoppableRecorder(event, self._secrets, self)
+        return PendingRun(self, recorder, partial(record_run, self, event, recorder, get_body), silent).start()
+
+    def submit_replay(self, run: Any = None, start: str | None = None) -> PendingRun:
+        """Replay a run as :meth:`replay` does, in a thread of its own.
+
+        Parameters
+        ----------
+        run, start
+            As in :meth:`replay`.
+
+        Returns
+        -------
+        PendingRun
+            The run; its ``record`` is the replay's once it has ended. ``result()`` raises what the run raised.
+
+        Raises
+        ------
+        GraphError
+            If it cannot be replayed, as in :meth:`replay`.
+        """
+        self._remember_caller()
+        wanted = replay_of(self, run, start, StoppableRecorder)
+        job = partial(record_run, self, wanted.event, wanted.recorder, again=wanted.again)
+        return PendingRun(self, wanted.recorder, job).start()
 
     def replay(self, run: Any = None, start: str | None = None) -> RunRecord:
         """Send a recorded event again through the graph as it is now, and return the record of that.

@@ -106,10 +106,10 @@ def record_run(
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """A replay that can be run: the event, its recorder, and where it starts; all of it is checked by now."""
+    """A replay that can be run: the event, a recorder of the kind that was wanted, and where it starts; all checked."""
 
     event: Event
-    recorder: Recorder
+    recorder: Any
     again: Replay | None
 
 

@@ -37,6 +37,10 @@ class SecretStore:
         self._sources = [_checked(source) for source in sources or ()]
         self._seen: set[str] = set()
 
+    def add(self, source: Mapping[str, Any]) -> None:
+        """Add a source, which wins over those before it; raises GraphError like the constructor."""
+        self._sources.append(_checked(source))
+
     def get(self, key: str) -> str | None:
         """Return a secret, or ``None``."""
         for kind, source in reversed(self._sources):

@@ -11,6 +11,7 @@ from graphkit.server.forms import ServerForms
 if TYPE_CHECKING:
     from graphkit.batch.job import Summary
     from graphkit.batch.options import Options
+    from graphkit.cases.case import Case
 
 
 class WorkMixin(ServerForms):
@@ -176,6 +177,68 @@ class WorkMixin(ServerForms):
             output_format=output_format, overwrite=overwrite, restart=restart, max_errors=max_errors,
             progress=progress,
         )  # fmt: skip
+
+    def record(
+        self,
+        name: str,
+        run: Any = None,
+        path: str | Path = "cases.yaml",
+        rtol: float = 1e-6,
+        atol: float = 1e-9,
+        ignore: Iterable[str] | None = None,
+    ) -> Case:
+        """Write a recorded run into a file as a case: its event, and its answer as the one that is expected.
+
+        ``graphkit test`` and pytest replay the file's cases without a notebook. What differs from run to run is not
+        compared: the time stamps in models' answers, and the event's id unless the caller had given it.
+
+        Parameters
+        ----------
+        name
+            Name of the case; a case of the same name in the file is replaced.
+        run
+            A record, the id of a kept run, or its place in ``runs``; left out, the last run.
+        path
+            The file; made if it is not there. Its other cases and its comments stay.
+        rtol, atol
+            Tolerance of numbers: ``abs(found - expected) <= atol + rtol * abs(expected)``.
+        ignore
+            More places of the answer that are not compared: ``"outputs[*].seconds"``, ``"**.created"``.
+
+        Raises
+        ------
+        GraphError
+            If there is no such run.
+        CaseError
+            If event or answer were too large to be kept whole, hold what a file cannot hold, or hold a secret.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import graphkit
+        >>> graph = graphkit.new_flow()
+        >>> _ = graph.to(name="double", handler="(event * 2)").respond()
+        >>> server = graph.to_mock_server()
+        >>> server.test(body=21)
+        42
+        >>> file = Path(tempfile.mkdtemp()) / "cases.yaml"
+        >>> case = server.record("the answer", path=file)
+        >>> print(file.read_text(), end="")
+        cases:
+        - name: the answer
+          path: /
+          body: 21
+          answer: 42
+        """
+        from graphkit.cases.file import put_case
+        from graphkit.cases.recording import case_of
+        from graphkit.server.recorded import found_run
+
+        if isinstance(ignore, str):
+            ignore = (ignore,)
+        case = case_of(found_run(self.runs, run), name, rtol, atol, ignore)
+        put_case(path, case)
+        return case
 
     def _batch_options(self, shape: str | None, **given: Any) -> Options:
         from graphkit.batch.options import Options, usual_shape

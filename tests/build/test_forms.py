@@ -186,3 +186,87 @@ def test_what_a_step_says_is_checked_when_it_is_read():
     with pytest.raises(SpecError) as caught:
         RootFlowStep.from_dict({"steps": {"a": {"handlr": "f"}, "b": {"kind": "taks"}, "c": {"shards": 1}}})
     assert len(caught.value.problems) == 3
+
+
+# ---- what a spec cannot hold ---------------------------------------------------------------------------------------
+
+
+class Apply:
+    def __init__(self, fn, kind=None, other=None):
+        self.fn, self.kind, self.other = fn, kind, other
+
+    def do(self, body):
+        return [self.fn(body), self.kind and self.kind.__name__, self.other and self.other(body)]
+
+
+def shout(body):
+    return f"{body}!"
+
+
+def test_a_function_with_a_name_is_saved_as_one_by_name(tmp_path):
+    graph = graphkit.new_flow()
+    graph.to(Apply, fn=shout, kind=Clean, _other=len)
+    args = graph["Apply"].to_dict()["class_args"]
+    assert args == {"_fn": "shout", "_kind": "Clean", "_other": "builtins.len"}
+    graph.save(tmp_path / "graph.yaml")
+    loaded = RootFlowStep.load(tmp_path / "graph.yaml")
+    assert loaded == graph
+    answers = [root.to_mock_server(namespace=globals()).test(body="hi") for root in (graph, loaded)]
+    assert answers == [["hi!", "Clean", 2]] * 2
+    assert graph["Apply"].class_args["fn"] is shout
+
+
+def test_a_function_among_the_arguments_is_followed_when_its_cell_runs_again():
+    cells = {"Apply": Apply, "__name__": "cells"}
+    exec("def by_cell(body): return 1", cells)
+    graph = graphkit.new_flow()
+    graph.to(Apply, fn=cells["by_cell"])
+    server = graph.to_mock_server(namespace=cells)
+    assert server.test(body=0)[0] == 1
+    made = graph["Apply"].async_object
+    assert (server.test(body=0)[0], graph["Apply"].async_object is made) == (1, True)
+    exec("def by_cell(body): return 2", cells)
+    assert server.test(body=0)[0] == 2
+    assert graph["Apply"].to_dict()["class_args"] == {"_fn": "by_cell"}
+    cells["by_cell"] = 5
+    with pytest.raises(graphkit.StepError, match="class_args: 'fn' was a function, and is now a value of type int"):
+        server.test(body=0)
+
+
+def test_a_name_that_is_taken_keeps_the_placeholder():
+    graph = graphkit.new_flow()
+    graph.to(Apply, fn=shout, _fn="(event)")
+    assert graph["Apply"].to_dict()["class_args"] == {"fn": {"$object": "function"}, "_fn": "(event)"}
+
+
+@pytest.mark.parametrize("of_server", [False, True])
+def test_saving_names_the_steps_whose_objects_are_lost(tmp_path, of_server):
+    graph = graphkit.new_flow()
+    graph.to(lambda body: body, "first").to(Apply, "second", fn=[lambda body: body]).to("*", name="models")
+    graph["models"].add_route("m", handler=functools.partial(shout))
+    graph["second"].to(">>", "q", sized=object())
+    owner = graphkit.GraphServer(graph, graph_initializer=lambda server: None) if of_server else graph
+    with pytest.warns(graphkit.SpecWarning) as caught:
+        owner.save(tmp_path / "graph.yaml")
+    (warning,) = caught
+    assert warning.filename == __file__
+    text = str(warning.message)
+    assert "step 'first': handler (<lambda>); step 'second': class_args['fn'] (function); " in text
+    assert "step 'models/m': handler (partial); step 'q': options['sized'] (object)" in text
+    assert ("graph_initializer (<lambda>)" in text) == of_server
+    assert "give it to the step again after loading" in text
+
+
+def test_saving_a_graph_with_nothing_lost_warns_of_nothing(tmp_path):
+    sample().save(tmp_path / "graph.yaml")
+
+
+def test_what_was_lost_names_the_remedy_where_it_is_loaded():
+    graph = graphkit.new_flow()
+    graph.to(Apply, "second", fn=lambda body: body)
+    loaded = RootFlowStep.from_dict(graph.to_dict())
+    server = loaded.to_mock_server(namespace=globals())
+    with pytest.raises(graphkit.StepError, match=r"give it to the step again: class_args\['fn'\] = \.\.\."):
+        server.test(body="a")
+    loaded["second"].class_args["fn"] = shout
+    assert server.test(body="a")[0] == "a!"

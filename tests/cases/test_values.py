@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from decimal import Decimal
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -30,6 +32,7 @@ PLAIN = [
     [], [[]], {}, {"a": {"b": [1, {"c": None}]}}, [[1, 2], [3.5, "x"]],
     b"", b"\x00\xff", (), (1, (2, "a")), set(), {1, "a"}, frozenset({2}), 1 + 2j,
     {1: "a", None: "b", (1, 2): "c"}, {"$bytes": "not bytes"}, {"$": 1, "x": 2}, {"$dict": []},
+    Decimal("1.50"), UUID(int=5), dt.time(12, 30, 0, 5),
     dt.date(2026, 1, 31), dt.datetime(2026, 1, 31, 12, 0, 0, 123), dt.timedelta(days=-1, microseconds=5),
     dt.datetime(2026, 1, 31, tzinfo=dt.timezone.utc),
     dt.datetime(2026, 1, 31, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=30))),
@@ -125,6 +128,7 @@ def test_a_series_comes_back(series):
         (pd.DataFrame({"a": pd.Categorical(["x"], categories=["x", "y"])}), "a DataFrame with the dtypes category"),
         (pd.DataFrame({"a": [1]}, index=pd.MultiIndex.from_tuples([(1, 2)])), "several levels"),
         (pd.Timestamp("2026-01-31"), "body is of type Timestamp"),
+        (dt.time(1, tzinfo=dt.timezone.utc), "a time of day in a zone"),
         (dt.datetime(2026, 10, 25, 2, 30, fold=1), "fold=1"),
         (Snapshots().take(b"x" * 10**7), "of which a run keeps only a preview"),
         ({"x": Snapshots().take([object()])}, r"body.x\[0\] is of type object, of which a run keeps only a preview"),

@@ -571,7 +571,7 @@ def test_placeholders_of_a_saved_spec_ask_for_their_object(new_graph: Any) -> No
     assert problems_of(loaded, {"Strict": Strict}) == [
         "step 'f': handler: '<lambda>' was an object that a saved spec cannot hold; give it to the step again",
         "step 'strict': class_args: 'size' was an object (object) that a saved spec cannot hold; "
-        "give it to the step again",
+        "give it to the step again: class_args['size'] = ...",
     ]
     loaded["f"].handler = str
     loaded["strict"].class_args["size"] = 1

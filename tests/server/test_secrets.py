@@ -138,8 +138,12 @@ def test_sources_may_be_set_later(serve: Serve) -> None:
 # ---- forms --------------------------------------------------------------------------------------------------------
 
 
+def knows_the_token(x: Any, context: Any) -> bool:
+    return bool(context.get_secret("TOKEN"))
+
+
 def test_a_secret_is_in_no_form_of_the_server(serve: Serve, tmp_path: Path) -> None:
-    server = serve(lambda x, context: bool(context.get_secret("TOKEN")), secret_sources=INLINE)
+    server = serve(knows_the_token, secret_sources=INLINE)
     assert server.test(body=1) is True
     server.save(tmp_path / "server.yaml")
     server.save(tmp_path / "server.json")
