@@ -27,6 +27,7 @@ from graphkit.core.errors import (
 from graphkit.core.event import Event, MockEvent, Response
 from graphkit.core.ids import Ids
 from graphkit.core.protocols import seam
+from graphkit.runtime.burst import BurstReport
 from graphkit.runtime.records import RunRecord
 from graphkit.server.functions import code_to_function, new_function
 from graphkit.server.graph_server import GraphServer, create_graph_server, mock_server
@@ -39,12 +40,14 @@ if TYPE_CHECKING:
     from graphkit.cases.case import Case
     from graphkit.cases.check import CaseResult, check_case
     from graphkit.cases.file import CaseFile
+    from graphkit.cases.runs import RunComparison, compare
     from graphkit.models.ensemble import VotingEnsemble
     from graphkit.models.parallel import ParallelRun
     from graphkit.models.router import ModelRouter
     from graphkit.models.store import DataItem
     from graphkit.models.tracking import tracking_frame
     from graphkit.models.v2 import V2ModelServer
+    from graphkit.runtime.stepper import Stepper
     from graphkit.server.http.app import asgi_app
     from graphkit.steps.merge import Merge
 
@@ -82,6 +85,9 @@ _LATER = {
     "CaseFile": "graphkit.cases.file",
     "CaseResult": "graphkit.cases.check",
     "DataItem": "graphkit.models.store",
+    "RunComparison": "graphkit.cases.runs",
+    "Stepper": "graphkit.runtime.stepper",
+    "compare": "graphkit.cases.runs",
     "Merge": "graphkit.steps.merge",
     "ModelRouter": "graphkit.models.router",
     "ParallelRun": "graphkit.models.parallel",
@@ -105,6 +111,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "BadRequest",
+    "BurstReport",
     "Case",
     "CaseError",
     "CaseFile",
@@ -130,10 +137,12 @@ __all__ = [
     "RootFlowStep",
     "RouterStep",
     "RunCancelled",
+    "RunComparison",
     "RunRecord",
     "SpecError",
     "SpecWarning",
     "StepError",
+    "Stepper",
     "StoreError",
     "StreamError",
     "TaskStep",
@@ -142,6 +151,7 @@ __all__ = [
     "asgi_app",
     "check_case",
     "code_to_function",
+    "compare",
     "create_graph_server",
     "new_flow",
     "new_function",

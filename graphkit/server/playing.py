@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from graphkit.runtime.burst import BurstReport
 from graphkit.runtime.records import RunRecord
 from graphkit.runtime.stopping import StoppableRecorder
+from graphkit.server.bursts import new_burst, watched
 from graphkit.server.forms import ServerForms
 from graphkit.server.pending import PendingRun
 from graphkit.server.recorded import new_event, record_run, replay_of
@@ -114,3 +116,51 @@ class PlayMixin(ServerForms):
         """
         wanted = replay_of(self, run, start)
         return record_run(self, wanted.event, wanted.recorder, again=wanted.again).record
+
+    def burst(
+        self,
+        path: str = "/",
+        body: Any = None,
+        n: int = 100,
+        concurrency: int = 4,
+        progress: bool = True,
+        method: str = "",
+        content_type: str | None = None,
+        headers: Mapping[str, Any] | None = None,
+    ) -> BurstReport:
+        """Send one event many times, several at once, and measure; nothing is recorded.
+
+        Parameters
+        ----------
+        path, body, method, content_type, headers
+            The event, as in :meth:`test`; each time it is sent with a copy of the body.
+        n
+            How many times.
+        concurrency
+            How many are under way at once, each in a thread of its own.
+        progress
+            Show a progress bar, where tqdm is installed.
+
+        Returns
+        -------
+        BurstReport
+            Latencies, percentiles, throughput, and errors by message. An interrupt (the kernel's stop button, Ctrl-C)
+            ends the burst early: the report is that of the events that were answered, and is marked as cancelled.
+
+        Raises
+        ------
+        GraphError
+            If ``n`` or ``concurrency`` is no whole number from 1 on, or the graph cannot be bound.
+        TypeError
+            If ``path`` is no text, or the body cannot be copied.
+
+        Examples
+        --------
+        >>> from graphkit import new_flow
+        >>> graph = new_flow()
+        >>> _ = graph.to(name="double", handler="(event * 2)")
+        >>> report = graph.to_mock_server().burst(body=21, n=50, progress=False)
+        >>> report.sent, report.errors, len(report.latencies_us)
+        (50, {}, 50)
+        """
+        return watched(new_burst(self, path, body, n, concurrency, method, content_type, headers), progress)
