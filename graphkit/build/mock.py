@@ -32,7 +32,8 @@ class MockServerMixin:
         namespace
             Where names are looked up; left out, the caller's globals, by reference.
         current_function
-            The child function that the server is: ``"*"`` for all of them, ``""`` for the root.
+            The child function that the server is: ``"*"`` for all of them, ``""`` for the root. With ``"*"`` an event
+            goes through queues in one request, so that a failure behind a queue fails it, and names its function.
         parameters, track_models, secret_sources, **kwargs
             As in :class:`~graphkit.GraphServer`.
 

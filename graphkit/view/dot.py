@@ -28,6 +28,14 @@ HEAD = (
     f'\tedge [fontname={theme.FONT} fontsize=10 arrowsize="0.75" color="#46525C" penwidth="1.2"]\n',
 )
 _MOST_FOOTNOTES = 20
+# The arrow-like shape of queues is drawn 6 points lower than its node at either side, at which edges would end in the
+# air. Its label is a table that fills the shape, at whose border they end.
+_CDS_MARGIN = 0.0834
+_PORT = "q"
+_PORTED = (
+    f'<TABLE PORT="{_PORT}" BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>'
+    '<TD WIDTH="12" HEIGHT="26"></TD><TD>TEXT</TD><TD WIDTH="24"></TD></TR></TABLE>'
+)
 
 
 def dot_lines(topology: Topology, source: Any = None, targets: Iterable[Any] | None = None) -> list[str]:
@@ -223,11 +231,21 @@ class _Drawing:
         name = shortened(node.name) or str(node.kind)
         below = shortened(detail(node), width=40, lines=1)
         mark = self._mark(node.path)
-        if not below and not mark:
+        has_port = self._has_port(node.path)
+        if not below and not mark and not has_port:
             return quoted(name)
         if below:
             below = f'<BR/><FONT POINT-SIZE="9.5" COLOR="{theme.QUIET}">{html(below)}</FONT>'
-        return f"<{html(name)}{mark}{below}>"
+        text = f"{html(name)}{mark}{below}"
+        return f"<{_PORTED.replace('TEXT', text)}>" if has_port else f"<{text}>"
+
+    def _has_port(self, path: str) -> bool:
+        """Return whether edges end at a step's label, which is as large as its shape, and not at its node."""
+        node = self.nodes[path]
+        return (node.step.shape or theme.KINDS[node.kind].shape) == "cds"
+
+    def _anchor(self, path: str) -> str:
+        return f"{self.ids[path]}:{_PORT}" if self._has_port(path) else self.ids[path]
 
     def _mark(self, path: str) -> str:
         numbers = self.marks.get(path)
@@ -277,7 +295,7 @@ class _Drawing:
             inside = self.children[path]
             starts = (p for p in inside if p not in self.entered and self.nodes[p].kind is not Kind.ERROR)
             path = next(starts, inside[0])
-        return self.ids[path], box
+        return self._anchor(path), box
 
     def exit(self, path: str) -> tuple[str, str]:
         """Return the node at which an edge out of a step begins, and the box at whose border it is cut.
@@ -288,7 +306,7 @@ class _Drawing:
         box = self._box_of(path) if path in self.children or self.nodes[path].kind is Kind.FLOW else ""
         while path in self.children:
             path = self._last(path)
-        return self.ids[path], box
+        return self._anchor(path), box
 
     def _last(self, path: str) -> str:
         inside = self.children[path]
@@ -342,7 +360,7 @@ def _shape(shape: str) -> str:
         # One field looks the same as a box, and braces or bars in a name stay text.
         return ' shape=box style="filled,rounded"' if shape == "Mrecord" else " shape=box"
     if shape == "cds":
-        return ' shape=cds margin="0.26,0.13"'
+        return f' shape=cds margin="0,{_CDS_MARGIN}"'
     return f" shape={quoted(shape)}"
 
 

@@ -68,10 +68,10 @@ STROKES: Mapping[EdgeKind, Stroke] = MappingProxyType(
 #: Tints of child functions, in the order in which functions appear; many functions begin again.
 FUNCTIONS: Sequence[Look] = (
     Look("", "#F3EEF9", "#7B5EA7"),
-    Look("", "#E6F6F9", "#1B8A9E"),
-    Look("", "#FDFAE0", "#9A8600"),
-    Look("", "#FBEAF3", "#B8508F"),
-    Look("", "#EEF3E4", "#5F8A1E"),
+    Look("", "#E6F6F9", "#147482"),
+    Look("", "#FDFAE0", "#7D6C00"),
+    Look("", "#FBEAF3", "#A6437E"),
+    Look("", "#EEF3E4", "#4C7216"),
     Look("", "#EAEEF9", "#4A63B5"),
 )
 

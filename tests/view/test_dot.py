@@ -404,3 +404,32 @@ def test_long_chains_become_text(build: Any) -> None:
 
 def test_the_same_graph_gives_the_same_text(build: Any) -> None:
     assert dot_source(build.iris()) == dot_source(build.iris())
+
+
+def points(text: str) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in (pair.split(",") for pair in text.split())]
+
+
+def test_arrows_reach_the_shape_of_a_queue(build: Any, renderer: str) -> None:
+    topology = build.graph(
+        build.task("a"),
+        build.queue("q", "a", path="memory://q"),
+        build.queue("q2", "a"),
+        build.task("b", "q", function="f"),
+    )
+    svg = ET.fromstring(render(dot_source(topology), "svg"))
+    space = "{http://www.w3.org/2000/svg}"
+    groups = {group.get("id"): group for group in svg.iter(f"{space}g")}
+
+    def polygon(id: str) -> list[tuple[float, float]]:
+        found = groups[id].find(f".//{space}polygon")
+        assert found is not None
+        return points(found.get("points", ""))
+
+    for queue in ("q", "q2"):
+        tip = max(y for _, y in polygon(f"flow:a:{queue}"))
+        assert tip == pytest.approx(min(y for _, y in polygon(f"step:{queue}")), abs=2)
+    path = groups["flow:q:b"].find(f".//{space}path")
+    assert path is not None
+    start = float(path.get("d", "").removeprefix("M").partition("C")[0].split(",")[1])
+    assert start == pytest.approx(max(y for _, y in polygon("step:q")), abs=2)

@@ -41,7 +41,9 @@ def test_text_is_readable_on_every_fill() -> None:
 
 def test_borders_and_captions_stand_out_from_their_fills() -> None:
     assert all(_contrast(look.line, look.fill) >= 3 for look in theme.KINDS.values() if look.shape)
-    assert all(_contrast(look.line, look.fill) >= 3 for look in theme.FUNCTIONS)
+    # the names of functions and the small lines below names are text in these colours
+    assert all(_contrast(look.line, look.fill) >= 4.5 for look in theme.FUNCTIONS)
+    assert all(_contrast(theme.QUIET, look.fill) >= 4.5 for look in (*theme.KINDS.values(), theme.ROUTE))
     assert _contrast(theme.WRONG, theme.PAPER) >= 4.5
 
 
