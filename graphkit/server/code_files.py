@@ -29,7 +29,7 @@ def import_file(path: Path) -> ModuleType:
     if not name.isidentifier():
         raise GraphError(f"{path.name!r} cannot be imported: {name!r} is no name of a module; rename the file")
     with importing_from(path.parent):
-        module = _import(name, str(path))
+        module = _import(name, path.name)
     if not _lies_in(module, path.parent):
         raise GraphError(
             f"{path.name!r} has the name of another module ({getattr(module, '__file__', 'built into Python')}), which "

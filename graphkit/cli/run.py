@@ -1,0 +1,85 @@
+"""``graphkit run``: the rows of a file go through a graph."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import click
+
+from graphkit.cli import common
+
+_SHAPES = ("inputs", "frame", "records", "row")
+_FORMATS = click.Choice(["csv", "parquet", "jsonl"])
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(
+    epilog="""\b
+Examples
+  graphkit run app/ -i rows.parquet -o scored.parquet
+  graphkit run app/ -i rows.csv -o out.csv --path tree/infer --columns a,b,c --keep id
+  graphkit run graph.py -i texts.jsonl -o out.jsonl --as row --workers 4
+  graphkit run app/ -i rows.parquet -o out.parquet --workers 4 --processes
+
+\b
+Rows become events (--as):
+  inputs    one event per chunk, {"inputs": [[...], ...]}; for models, and the default for graphs with a router
+  frame     one event per chunk, a pandas DataFrame; the default for other graphs
+  records   one event per chunk, a list of dicts
+  row       one event per row, a dict
+
+\b
+The output has one row for each row of the input, in the same order. Rows that fail are empty in it, and stand in
+OUTPUT.errors.jsonl with their position (from 0 on) and error. If the command is killed, the same command goes on where
+it was: no row is lost, and none is there twice.
+
+\b
+Exit status: 0 every row has an answer, 1 some have not or the run has failed, 2 the command was not understood."""
+)
+@common.target
+@click.option("-i", "--input", "source", required=True, type=_FILE, help="File to read: .csv, .parquet or .jsonl.")
+@click.option("-o", "--output", required=True, type=_FILE, help="File to write: .csv, .parquet or .jsonl.")
+@click.option("-p", "--path", default="/", show_default=True, help="Path of the events, such as tree/infer.")
+@click.option("--as", "shape", type=click.Choice(_SHAPES), help="How rows become events.")
+@click.option("--columns", metavar="A,B", callback=common.listed, help="Columns for the events; all if left out.")
+@click.option("--keep", metavar="A,B", callback=common.listed, help="Columns that the output has too.")
+@click.option("--column", default="prediction", show_default=True, help="Name of the output's column.")
+@click.option("--any-rows", is_flag=True, help="The graph filters or adds rows: answers need not fit the rows.")
+@click.option("--chunk", default=10_000, show_default=True, type=click.IntRange(1), help="Rows per chunk.")
+@click.option("-w", "--workers", default=1, show_default=True, type=click.IntRange(1), help="Chunks side by side.")
+@click.option("--processes", is_flag=True, help="Workers are processes, each with the graph; else threads.")
+@click.option("--overwrite", is_flag=True, help="Replace an output that is there.")
+@click.option("--restart", is_flag=True, help="Forget what an interrupted run has done.")
+@click.option("--max-errors", type=click.IntRange(0), help="Stop when more rows failed than these.")
+@click.option("--input-format", type=_FORMATS, help="If the input's name does not say it.")
+@click.option("--output-format", type=_FORMATS, help="If the output's name does not say it.")
+@click.option("--progress/--no-progress", default=None, help="Show a progress bar; by default on terminals.")
+@common.module
+def command(target: str, source: Path, output: Path, module: str | None, processes: bool, **options: Any) -> None:
+    """Send the rows of a file through a graph, and write the answers to a file.
+
+    TARGET is a folder, a saved graph, module:attribute or a notebook (see graphkit --help). Memory stays bounded
+    however large the files are.
+    """
+    server = common.opened(target, module).server
+    more: dict[str, Any] = {}
+    if processes:
+        more = {"executor": "process", "opener": functools.partial(open_server, target, module, str(Path.cwd()))}
+    if options["keep"] is None:
+        options["keep"] = ()
+    try:
+        summary = server.run_file(source, output, **options, **more)
+    except KeyboardInterrupt:
+        common.interrupted("stopped; the same command goes on where it was")
+    click.echo(repr(summary))
+    if summary.failed:
+        raise common.Failed
+
+
+def open_server(target: str, module: str | None, base: str) -> Any:
+    """Open a graph in a worker process."""
+    from graphkit.server.target import open_target
+
+    return open_target(target, module, base=base).server

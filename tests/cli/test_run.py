@@ -1,0 +1,128 @@
+"""``graphkit run`` sends files through graphs, in processes too, and goes on after a kill."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+MODEL = """
+import os, time
+import graphkit
+
+class Sums(graphkit.V2ModelServer):
+    def load(self):
+        pass
+
+    def predict(self, request):
+        time.sleep({pause})
+        if any(row[0] == 13 for row in request["inputs"]):
+            raise ValueError("thirteen")
+        return [{{"sum": sum(row), "pid": os.getpid()}} for row in request["inputs"]]
+
+router = graphkit.new_router()
+router.add_route("sums", class_name=Sums)
+"""
+
+
+@pytest.fixture
+def rows(tmp_path, write):
+    write("app.py", MODEL.format(pause=0))
+    path = tmp_path / "rows.csv"
+    pd.DataFrame({"key": [f"k{at}" for at in range(100)], "x": range(100), "y": [1] * 100}).to_csv(path, index=False)
+    return path
+
+
+def test_rows_are_scored(graphkit, rows, tmp_path):
+    args = ["--path", "sums/infer", "--columns", "x,y", "--keep", "key,x", "--chunk", "30"]
+    done = graphkit("run", "app.py", "-i", "rows.csv", "-o", "out.parquet", *args)
+    assert done.returncode == 1  # one row has no answer
+    assert "100 rows into out.parquet" in done.stdout
+    assert "1 failed, see out.parquet.errors.jsonl" in done.stdout
+    out = pd.read_parquet(tmp_path / "out.parquet")
+    assert list(out.columns) == ["key", "x", "sum", "pid"]
+    assert [at for at, item in enumerate(out["sum"]) if pd.isna(item)] == [13]
+    assert out["sum"][99] == 100
+    (error,) = (json.loads(line) for line in (tmp_path / "out.parquet.errors.jsonl").read_text().splitlines())
+    assert (error["row"], "thirteen" in error["error"]) == (13, True)
+
+
+def test_processes_share_the_work(graphkit, rows, tmp_path):
+    (tmp_path / "app.py").write_text(MODEL.format(pause=0.1))
+    args = ["--columns", "x,y", "--chunk", "10", "--workers", "2", "--processes"]
+    done = graphkit("run", "app.py:router", "-i", "rows.csv", "-o", "out.jsonl", *args)
+    assert "100 rows into out.jsonl" in done.stdout, done.stderr
+    out = pd.read_json(tmp_path / "out.jsonl", lines=True)
+    assert [item for at, item in enumerate(out["sum"]) if at != 13] == [at + 1 for at in range(100) if at != 13]
+    assert out["pid"].nunique() == 2
+
+
+def test_a_killed_run_with_processes_goes_on(rows, tmp_path, graphkit, environment):
+    (tmp_path / "app.py").write_text(MODEL.format(pause=0.05))
+    args = ["run", "app.py", "-i", "rows.csv", "-o", "out.csv", "--columns", "x,y", "--keep", "key", "--chunk", "5"]
+    command = [sys.executable, "-m", "graphkit", *args, "--workers", "2", "--processes"]
+    journal = tmp_path / ".out.csv.parts" / "journal.jsonl"
+    for lines in (3, 8):
+        with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as process:
+            end = time.monotonic() + 60
+            while not (journal.exists() and len(journal.read_text().splitlines()) > lines):
+                assert time.monotonic() < end
+                assert process.poll() is None
+                time.sleep(0.005)
+            process.send_signal(signal.SIGKILL)
+    done = graphkit(*args, "--workers", "2", "--processes")
+    assert "were done before" in done.stdout, done.stderr
+    out = pd.read_csv(tmp_path / "out.csv")
+    assert out["key"].tolist() == [f"k{at}" for at in range(100)]
+    assert [item for at, item in enumerate(out["sum"]) if at != 13] == [at + 1 for at in range(100) if at != 13]
+
+
+def test_an_interrupted_run_says_how_to_go_on(rows, tmp_path, environment):
+    (tmp_path / "app.py").write_text(MODEL.format(pause=0.2))
+    command = [sys.executable, "-m", "graphkit", "run", "app.py", "-i", "rows.csv", "-o", "out.csv", "--columns", "x,y",
+               "--chunk", "5"]  # fmt: skip
+    journal = tmp_path / ".out.csv.parts" / "journal.jsonl"
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        end = time.monotonic() + 60
+        while not (journal.exists() and len(journal.read_text().splitlines()) > 1):
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert errors.strip() == "stopped; the same command goes on where it was"
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--path", "smus/infer"], "did you mean 'sums'"),
+        (["--columns", "x,z"], "the input has no column 'z'"),
+        (["--columns", "x,y", "--max-errors", "0"], "1 rows failed, more than the 0 that are allowed"),
+        (["--columns", "x,y", "--output-format", "parquet", "--any-rows", "--keep", "x"], "columns are kept beside"),
+    ],
+)
+def test_what_ends_a_run_ends_with_1(graphkit, rows, args, words):
+    done = graphkit("run", "app.py", "-i", "rows.csv", "-o", "out.csv", *args)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_output_that_is_there_is_not_replaced(graphkit, rows, write, tmp_path):
+    write("out.csv", "dear")
+    args = ["run", "app.py", "-i", "rows.csv", "-o", "out.csv", "--columns", "x,y"]
+    assert "is there already" in graphkit(*args).stderr
+    assert (tmp_path / "out.csv").read_text() == "dear\n"
+    assert "100 rows" in graphkit(*args, "--overwrite").stdout
+
+
+def test_a_progress_bar_is_shown_if_asked(graphkit, rows):
+    args = ["run", "app.py", "-i", "rows.csv", "--columns", "x,y"]
+    assert graphkit(*args, "-o", "a.csv").stderr == ""
+    assert "rows" in graphkit(*args, "-o", "b.csv", "--progress").stderr
