@@ -101,6 +101,11 @@ class GraphContext:
         uri = getattr(self.server, "function_uri", None) or ""
         return uri.split("/", 1)[0] if "/" in uri else ""
 
+    @property
+    def trust(self) -> Any:
+        """The bounds of the app that this graph was loaded from; ``None`` where it was made by a program."""
+        return getattr(self.server, "_trust", None)
+
     def get_param(self, key: str, default: Any = None) -> Any:
         """Return a parameter of the server, or ``default``."""
         parameters = getattr(self.server, "parameters", None) or {}

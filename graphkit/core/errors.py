@@ -4,7 +4,9 @@ The whole tree::
 
     GraphkitError                   500
     ├── GraphError  (ValueError)    500   the structure of a graph, or binding it to code, is wrong
-    │   └── SpecError               500   a saved form (dict, JSON, YAML) is not a graph
+    │   ├── SpecError               500   a saved form (dict, JSON, YAML) is not a graph
+    │   ├── ExportError             500   a graph cannot be written as an app, or the app answers differently
+    │   └── TrustError              500   an app names code, or has a model file, that its settings do not allow
     ├── StepError   (RuntimeError)  500   an event could not be answered; names the step
     │   ├── BadRequest   (ValueError)     400
     │   ├── ModelNotFound (LookupError)   404   also an unknown route, version or path
@@ -97,6 +99,14 @@ class SpecError(GraphError):
 
 class SpecWarning(UserWarning):
     """A saved form lacks an object that it cannot hold; whoever loads it must give that object again."""
+
+
+class ExportError(GraphError):
+    """A graph cannot be exported as an app, or the app that was written answers differently."""
+
+
+class TrustError(GraphError):
+    """An app names code, or has a model file, that its settings do not allow."""
 
 
 class StepError(GraphkitError, RuntimeError):

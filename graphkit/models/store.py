@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from graphkit.core.errors import StoreError, choices, nearest
 from graphkit.core.extras import load
+from graphkit.core.trust import Trust
 from graphkit.core.urls import shown_url
 from graphkit.models.model_spec import SPEC_FILE, Feature, ModelSpec
 
@@ -31,6 +32,8 @@ class DataItem:
     ----------
     url
         A path or ``file://`` URL. An item of another store can be named, but not read: there is no driver for it.
+    trust
+        The bounds of the app that the item belongs to; one that may run code when it is loaded must be listed there.
 
     Examples
     --------
@@ -45,8 +48,15 @@ class DataItem:
     >>> folder.cleanup()
     """
 
-    def __init__(self, url: str | os.PathLike[str]) -> None:
+    def __init__(self, url: str | os.PathLike[str], trust: Trust | None = None) -> None:
         self.url = os.fspath(url)
+        self._trust = trust
+
+    def _path(self) -> Path:
+        path = local_path(self.url)
+        if self._trust is not None:
+            self._trust.check_file(path)
+        return path
 
     @property
     def suffix(self) -> str:
@@ -61,11 +71,11 @@ class DataItem:
         StoreError
             If the item lies in a store that has no driver.
         """
-        return str(local_path(self.url))
+        return str(self._path())
 
     def get(self, encoding: str | None = None) -> Any:
         """Return the content: bytes, or a text when an encoding is given."""
-        path = local_path(self.url)
+        path = self._path()
         try:
             data = path.read_bytes()
             return data if encoding is None else data.decode(encoding)
@@ -76,7 +86,7 @@ class DataItem:
         """Open the file for reading, as bytes (``"rb"``) or UTF-8 text (``"r"``)."""
         if mode not in ("r", "rt", "rb"):
             raise StoreError(f"{self!r} is opened for reading, with mode 'rb' or 'r', not {mode!r}")
-        path = local_path(self.url)
+        path = self._path()
         try:
             return path.open(mode, encoding=None if mode == "rb" else "utf-8")
         except OSError as exc:
@@ -90,7 +100,7 @@ class DataItem:
         **kwargs
             Passed on to pandas' reader of ``.csv``, ``.json``, ``.jsonl`` or ``.parquet`` files.
         """
-        path = local_path(self.url)
+        path = self._path()
         pandas = load("pandas", "a data item as a DataFrame", "notebook")
         readers = {
             ".csv": pandas.read_csv,
@@ -140,7 +150,7 @@ def local_path(url: str | os.PathLike[str]) -> Path:
 
 
 def get_model(
-    model_path: str | os.PathLike[str], suffix: str = ""
+    model_path: str | os.PathLike[str], suffix: str = "", trust: Trust | None = None
 ) -> tuple[str, ModelSpec | None, dict[str, DataItem]]:
     """Find a model's file and what belongs to it.
 
@@ -150,6 +160,8 @@ def get_model(
         A file; a folder; a folder with a ``model_spec.yaml``; or that file itself.
     suffix
         Which file of a folder is the model; ``".pkl"`` when left out. A ``model_spec.yaml`` says it itself.
+    trust
+        The bounds of an app: what lies outside of it, and a pickle that it does not list, is refused.
 
     Returns
     -------
@@ -161,6 +173,8 @@ def get_model(
     ------
     StoreError
         If nothing is there, or no file or several could be the model; the message lists what was found.
+    TrustError
+        If the app's bounds forbid it.
 
     Examples
     --------
@@ -174,7 +188,15 @@ def get_model(
     >>> folder.cleanup()
     """
     # absolute: what is read later must not depend on the working directory of that moment
-    path = local_path(model_path).absolute()
+    path = local_path(model_path).absolute() if trust is None else trust.locate(local_path(model_path))
+    file, spec, extra = _found(path, suffix)
+    if trust is not None:
+        trust.check_file(file)
+        extra = {key: DataItem(item.url, trust) for key, item in extra.items()}
+    return file, spec, extra
+
+
+def _found(path: Path, suffix: str) -> tuple[str, ModelSpec | None, dict[str, DataItem]]:
     if path.is_dir():
         if (path / SPEC_FILE).is_file():
             return _by_spec(path / SPEC_FILE)

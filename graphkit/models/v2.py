@@ -192,7 +192,8 @@ class V2ModelServer(Component):
             raise GraphError(f"model {self.name!r} has no model_path, so there is nothing to get")
         from graphkit.models.store import get_model
 
-        file, spec, extra = get_model(self.model_path, suffix)
+        trust = None if self.context is None else getattr(self.context, "trust", None)
+        file, spec, extra = get_model(self.model_path, suffix, trust)
         if spec is not None:
             self.model_spec = spec
             self._params = {**spec.parameters, **self._params}

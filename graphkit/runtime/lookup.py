@@ -9,7 +9,9 @@ from typing import Any
 from graphkit.core.errors import GraphError
 from graphkit.core.expr import compile_expression
 from graphkit.core.held import Held, argument_field
+from graphkit.core.trust import Trust
 from graphkit.runtime.resolve import Unresolved, resolve
+from graphkit.runtime.trusted import check_expression, resolve_trusted
 
 ABSENT = object()
 
@@ -143,10 +145,13 @@ def is_same(mine: Any, its: Any) -> bool:
 
 
 class Lookup:
-    """Looks names up in one namespace, and collects what cannot be found."""
+    """Looks names up in one namespace, within an app's bounds if it has some, and collects what cannot be found."""
 
-    def __init__(self, namespace: Mapping[str, Any], held: Mapping[tuple[str, str], Held]) -> None:
+    def __init__(
+        self, namespace: Mapping[str, Any], held: Mapping[tuple[str, str], Held], trust: Trust | None = None
+    ) -> None:
         self.namespace = namespace
+        self._trust = trust
         self.watch = Watch()
         self.problems: list[str] = []
         self._held = held
@@ -180,7 +185,7 @@ class Lookup:
     def name(self, path: str, text: str, field: str) -> Any:
         """Return what a name means; ``ABSENT`` after noting a problem."""
         try:
-            value = resolve(text, self.namespace)
+            value = resolve_trusted(text, self.namespace, self._trust)
         except Unresolved as exc:
             self.problem(path, f"{field}: {exc.args[0]}")
             return ABSENT
@@ -191,6 +196,10 @@ class Lookup:
 
     def expression(self, path: str, text: str, field: str) -> Compiled | Any:
         """Return an expression, parsed; ``ABSENT`` after noting a problem."""
+        refusal = check_expression(text, self.namespace, self._trust)
+        if refusal is not None:
+            self.problem(path, f"{field}: {refusal}")
+            return ABSENT
         try:
             return Compiled(text, self.namespace, field, self.watch)
         except GraphError as exc:

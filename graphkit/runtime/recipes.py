@@ -19,7 +19,10 @@ from graphkit.runtime.lookup import Compiled
 class WorkerServer:
     """What a context asks of its server, in a worker process."""
 
-    def __init__(self, parameters: dict[str, Any], secrets: Any, function_uri: str | None, verbose: bool) -> None:
+    def __init__(
+        self, parameters: dict[str, Any], secrets: Any, function_uri: str | None, verbose: bool, trust: Any = None
+    ) -> None:
+        self._trust = trust
         self.parameters = parameters
         self._secrets = secrets
         self.function_uri = function_uri
@@ -52,6 +55,7 @@ def write_recipe(route: Any, context: Any, folder: Path) -> str:
             getattr(server, "_secrets", None),
             getattr(server, "function_uri", None),
             bool(getattr(server, "verbose", False)),
+            getattr(server, "_trust", None),
         ),
     }
     try:

@@ -13,8 +13,8 @@ from graphkit.core.errors import GraphError, choices, nearest
 from graphkit.core.held import PLACEHOLDER
 from graphkit.steps.catalog import CATALOG, PREFIXES
 
-# Built-ins that make sense as a step of their own; anything else must be imported by its path.
-_BUILTINS = frozenset(
+#: Built-ins that make sense as a step of their own; anything else must be imported by its path.
+BUILTINS = frozenset(
     "abs all any bool bytes dict enumerate float int len list max min reversed round set sorted str sum "  # noqa: SIM905
     "tuple".split()
 )
@@ -64,7 +64,7 @@ def resolve(name: str, namespace: Mapping[str, Any]) -> Any:
         return found
     if rest:
         return _imported(name)
-    if name in _BUILTINS:
+    if name in BUILTINS:
         return getattr(builtins, name)
     known = [*(key for key in namespace if isinstance(key, str) and not key.startswith("_")), *CATALOG]
     raise Unresolved(f"{name!r} is not defined: neither in your namespace nor in graphkit{nearest(name, known)}")
@@ -93,7 +93,7 @@ def is_builtin_step(name: str) -> bool:
     >>> is_builtin_step("len"), is_builtin_step("open")
     (True, False)
     """
-    return name in _BUILTINS
+    return name in BUILTINS
 
 
 def _imported(path: str) -> Any:

@@ -10,6 +10,7 @@ from graphkit.core.context import GraphContext, StreamContext
 from graphkit.core.errors import GraphError, GraphkitError, told
 from graphkit.core.namespace import caller_namespace
 from graphkit.core.protocols import seam
+from graphkit.core.trust import Trust
 from graphkit.runtime.graph import BoundGraph
 from graphkit.runtime.records import Runs
 from graphkit.runtime.resolve import as_namespace
@@ -42,6 +43,7 @@ class ServerBase:
         self._binding: Binding | None = None
         self._catalog: Any = None  # the models of the bound graph, once somebody asked for them
         self._namespace: Mapping[str, Any] | None = None
+        self._trust: Trust | None = None  # an app's bounds; a program's own graph has none
         self._home = caller_namespace()  # where the server was made, for callers that cannot be seen
         self._current_function: str | None = None
         self._error_stream: str | None = None
@@ -283,7 +285,7 @@ class ServerBase:
             return
         self._initialized_by = given
         try:
-            initializer_of(given, self._namespace or {})(self)
+            initializer_of(given, self._namespace or {}, self._trust)(self)
         except GraphkitError:
             self._initialized_by = None
             raise

@@ -45,7 +45,7 @@ class Binding:
         revision = root._revision
         frozen = freeze(root)
         plan = compile_plan(topology_of(root, frozen.spec), function)
-        lookup = Lookup(namespace, frozen.held)
+        lookup = Lookup(namespace, frozen.held, self._server._trust)
         steps = self._binder.bind(plan, lookup, frozen.values, frozen.added)
         most = count_of(self._server.parameters, "max_events", MOST_EVENTS)
         make = CountedGraph if must_count(steps.values()) else BoundGraph

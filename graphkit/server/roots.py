@@ -11,7 +11,9 @@ from graphkit.build.freeze import free_copy, thaw
 from graphkit.build.shorthand import make_step
 from graphkit.build.steps import RouterStep
 from graphkit.core.errors import GraphError, choices, nearest
-from graphkit.runtime.resolve import Unresolved, resolve
+from graphkit.core.trust import Trust
+from graphkit.runtime.resolve import Unresolved
+from graphkit.runtime.trusted import resolve_trusted
 from graphkit.spec import codec
 from graphkit.spec.steps import Step
 
@@ -113,14 +115,14 @@ def _routers_in(step: Any) -> dict[str, RouterStep]:
     return found
 
 
-def initializer_of(given: Any, namespace: Mapping[str, Any]) -> Callable[[Any], Any]:
+def initializer_of(given: Any, namespace: Mapping[str, Any], trust: Trust | None = None) -> Callable[[Any], Any]:
     """Return a graph initializer given as a callable, a name or a dotted path."""
     if callable(given):
         return given  # type: ignore[no-any-return]
     if not isinstance(given, str):
         raise GraphError(f"graph_initializer is a function, its name or dotted path, found {type(given).__name__}")
     try:
-        found = resolve(given, namespace)
+        found = resolve_trusted(given, namespace, trust)
     except Unresolved as exc:
         raise GraphError(f"graph_initializer: {exc.args[0]}") from exc
     if not callable(found):

@@ -73,7 +73,7 @@ def init_step(step: Any, context: Any, namespace: Any, mode: str, reset: bool, e
         spec = RootFlow(steps={path: single})
         held = {(path, field): item for (_, field), item in frozen.held.items()}
         values = {path: values[""]} if values else {}
-    lookup = Lookup(namespace, held)
+    lookup = Lookup(namespace, held, getattr(context, "trust", None))
     plan = compile_plan(topology_of(step, spec), "*")
     steps = Binder(context, mode).bind(plan, lookup, values)
     graph = BoundGraph(plan, steps, context, lookup.watch, step._revision, LoopThread())

@@ -38,3 +38,12 @@ PREFIXES: tuple[str, ...] = (
     "storey.flow.",
     "storey.",
 )
+
+
+def is_catalogued(name: str) -> bool:
+    """Return whether a name is one of the step library's.
+
+    >>> is_catalogued("Filter"), is_catalogued("storey.Filter"), is_catalogued("os.system")
+    (True, True, False)
+    """
+    return any(name.startswith(prefix) and name[len(prefix) :] in CATALOG for prefix in ("", *PREFIXES))

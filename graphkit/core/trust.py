@@ -1,0 +1,210 @@
+"""What an app may name and read: its own modules, what its settings list, and model files that cannot run code.
+
+A spec is data that names code. Whoever may write ``graph.yaml`` should not thereby choose what runs, so an app that is
+loaded from a folder resolves names through :class:`Trust`. A graph in a notebook or a program has no such bounds: who
+wrote the graph wrote the code beside it. The code of the app's own modules is trusted, whatever it does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from graphkit.core.errors import TrustError, choices
+
+#: Forms of files that hold data and nothing that runs.
+SAFE_SUFFIXES = frozenset(
+    ".cbm .csv .gguf .json .jsonl .md .npy .npz .onnx .parquet .pmml .png .jpg .safetensors .skops .tflite .tsv "  # noqa: SIM905
+    ".txt .ubj .vocab .xml .yaml .yml".split()
+)
+_MAGIC = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+
+
+class Trust(msgspec.Struct, frozen=True, kw_only=True):
+    """The bounds of one app.
+
+    Parameters
+    ----------
+    root
+        The app's folder.
+    modules
+        Names of the app's own modules.
+    imported
+        For each of them, what its imports bring: ``{"steps": {"path": "os.path"}}``.
+    allow
+        Dotted names that the graph may use beside them, each with all that is below it.
+    allow_pickle
+        The SHA-256 of model files that may be unpickled, by their paths in the app.
+    outside
+        Files and folders outside of the app that it may read models from.
+    settings
+        What to call the file that says so, in messages.
+
+    Examples
+    --------
+    >>> trust = Trust(root="app", modules=("steps",), imported={"steps": {"os": "os"}}, allow=("math",))
+    >>> trust.reason("steps.clean"), trust.reason("math.sqrt")
+    (None, None)
+    >>> trust.reason("steps.os.system")
+    "it is 'os.system', which is neither of the app's own modules ('steps') nor a step of graphkit"
+    """
+
+    root: str
+    modules: tuple[str, ...] = ()
+    imported: dict[str, dict[str, str]] = {}
+    allow: tuple[str, ...] = ()
+    allow_pickle: dict[str, str] = {}
+    outside: tuple[str, ...] = ()
+    settings: str = "settings.yaml"
+
+    # ---- names ----------------------------------------------------------------------------------------------
+
+    def reason(self, path: str) -> str | None:
+        """Return why a dotted path from a module on may not be named; ``None`` if it may."""
+        parts = path.split(".")
+        if any(part.startswith("_") for part in parts[1:]) or parts[0].startswith("__"):
+            return f"{path!r} is private"
+        path = self.followed(path)
+        if self.is_own(path) or self.allows(path):
+            return None
+        own = choices(self.modules)
+        return f"it is {path!r}, which is neither of the app's own modules ({own}) nor a step of graphkit"
+
+    def followed(self, path: str) -> str:
+        """Return a dotted path with the imports of the app's modules followed: ``steps.os.system`` is ``os.system``."""
+        seen: set[str] = set()
+        while path not in seen:
+            seen.add(path)
+            path = self._led_to(path)
+        return path
+
+    def reason_of_value(self, value: Any) -> str | None:
+        """Return why what an allowed package led to may not be used: it may have come from another one."""
+        # "os.path" is called "posixpath" by itself
+        called = {getattr(sys.modules.get(entry), "__name__", entry) for entry in self.allow} | {*self.allow}
+        if isinstance(value, types.ModuleType):
+            name = value.__name__
+            known = self.is_own(name) or any(name == each or name.startswith(f"{each}.") for each in called)
+            return None if known else f"it is the module {name!r}"
+        module = getattr(value, "__module__", None)
+        tops = {each.partition(".")[0] for each in called}
+        if not isinstance(module, str) or self.is_own(module) or module.partition(".")[0] in tops:
+            return None
+        return f"it comes from {module!r}"
+
+    def is_own(self, path: str) -> bool:
+        """Return whether a dotted path is below one of the app's own modules."""
+        return any(path == module or path.startswith(f"{module}.") for module in self.modules)
+
+    def allows(self, path: str) -> bool:
+        """Return whether the settings list a dotted path, or what it is below."""
+        return any(path == entry or path.startswith(f"{entry}.") for entry in self.allow)
+
+    def names_exactly(self, path: str) -> bool:
+        """Return whether the settings list this very path."""
+        return path in self.allow
+
+    def advice(self, path: str) -> str:
+        """Return how to allow a dotted path."""
+        return f"to allow it, add {path!r} to app.allow in {self.settings}"
+
+    def _led_to(self, path: str) -> str:
+        """Return a path with its first import followed: ``steps.os.system`` is ``os.system``."""
+        for module, names in self.imported.items():
+            if not path.startswith(f"{module}."):
+                continue
+            first, _, rest = path[len(module) + 1 :].partition(".")
+            if first in names:
+                led = f"{names[first]}.{rest}" if rest else names[first]
+                if led != path:
+                    return led
+        return path
+
+    # ---- files ----------------------------------------------------------------------------------------------
+
+    def locate(self, path: str | os.PathLike[str]) -> Path:
+        """Return the place of a file that the app names; a relative path counts from the app.
+
+        Raises
+        ------
+        TrustError
+            If it is outside of the app, links followed, and not listed.
+        """
+        place = Path(os.path.normpath(Path(self.root).absolute() / path))
+        real, root = place.resolve(), Path(self.root).resolve()
+        if real.is_relative_to(root):
+            return place
+        if any(real.is_relative_to(Path(known).resolve()) for known in self.outside):
+            return place
+        raise TrustError(
+            f"{os.fspath(path)!r} is outside of the app {str(root)!r}: copy it into the app, or list it under "
+            f"app.outside in {self.settings}"
+        )
+
+    def check_file(self, path: str | os.PathLike[str]) -> None:
+        """Refuse a model file that may run code when it is loaded, unless its hash is known.
+
+        skops, ONNX, safetensors and plain data are free; a folder is looked through.
+
+        Raises
+        ------
+        TrustError
+            If the file's hash is not listed, or is another one.
+        """
+        place = self.locate(path)
+        for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if file.is_file() and may_run_code(file):
+                self._check_hash(self.locate(file))
+
+    def _check_hash(self, file: Path) -> None:
+        key = self.key_of(file)
+        found = file_hash(file)
+        known = self.allow_pickle.get(key)
+        if known == found:
+            return
+        if known is None:
+            raise TrustError(
+                f"the model file {key!r} may run code when it is loaded (a pickle, or of an unknown form): store it "
+                f"with skops, ONNX or safetensors, or, if you trust whoever made it, add it to app.allow_pickle in "
+                f"{self.settings}: {key}: {found}"
+            )
+        raise TrustError(
+            f"the model file {key!r} is not the one that {self.settings} allows: its SHA-256 is {found}, allowed is "
+            f"{known}; if you trust whoever made it, correct app.allow_pickle"
+        )
+
+    def key_of(self, file: Path) -> str:
+        """Return what settings call a file: its path in the app, else its absolute path."""
+        root = Path(self.root).resolve()
+        real = file.resolve()
+        return real.relative_to(root).as_posix() if real.is_relative_to(root) else str(real)
+
+
+def may_run_code(file: Path) -> bool:
+    """Return whether loading a file as a model may run code: it is a pickle, or nobody knows what it is.
+
+    >>> may_run_code(Path("model.pkl")), may_run_code(Path("model.safetensors"))
+    (True, False)
+    """
+    if file.suffix.lower() not in SAFE_SUFFIXES:
+        return True
+    try:
+        with file.open("rb") as opened:
+            return opened.read(2) in _MAGIC
+    except OSError:
+        return False  # it cannot be loaded either
+
+
+def file_hash(file: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        while block := opened.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
