@@ -1,6 +1,7 @@
 """A notebook's code, run without a kernel: the same cells, without commands that only a notebook knows."""
 
 from __future__ import annotations
+import __future__
 
 import ast
 import contextlib
@@ -107,7 +108,10 @@ def _run_cell(source: str, name: str, namespace: dict[str, Any]) -> None:
     # so that tracebacks, and steps that are shown with their source, find the lines
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     try:
-        code = compile(text, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        if namespace.get("annotations") is __future__.annotations:
+            flags |= __future__.annotations.compiler_flag  # it holds for all later cells, as in a notebook
+        code = compile(text, name, "exec", flags=flags, dont_inherit=True)
         if code.co_flags & inspect.CO_COROUTINE:
             import asyncio
 
