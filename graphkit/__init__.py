@@ -12,6 +12,7 @@ from graphkit.core.context import GraphContext
 from graphkit.core.errors import (
     BadRequest,
     CaseError,
+    ExportError,
     GraphError,
     GraphkitError,
     MissingExtra,
@@ -23,12 +24,14 @@ from graphkit.core.errors import (
     StepError,
     StoreError,
     StreamError,
+    TrustError,
 )
 from graphkit.core.event import Event, MockEvent, Response
 from graphkit.core.ids import Ids
 from graphkit.core.protocols import seam
 from graphkit.runtime.burst import BurstReport
 from graphkit.runtime.records import RunRecord
+from graphkit.server.exporting import export as export_graph
 from graphkit.server.functions import code_to_function, new_function
 from graphkit.server.graph_server import GraphServer, create_graph_server, mock_server
 from graphkit.server.pending import PendingRun
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from graphkit.models.store import DataItem
     from graphkit.models.tracking import tracking_frame
     from graphkit.models.v2 import V2ModelServer
+    from graphkit.server.app import load_app
     from graphkit.runtime.stepper import Stepper
     from graphkit.server.http.app import asgi_app
     from graphkit.steps.merge import Merge
@@ -69,6 +73,7 @@ def _doubts(handle: Any, frozen: Any, topology: Any) -> Any:
 seam.mock_server = mock_server
 seam.run_step = run_step
 seam.init_step = init_step
+seam.export = export_graph
 _opener = Opener()
 seam.open_stream = _opener.open
 seam.check_stream = _opener.check
@@ -95,6 +100,7 @@ _LATER = {
     "VotingEnsemble": "graphkit.models.ensemble",
     "asgi_app": "graphkit.server.http.app",
     "check_case": "graphkit.cases.check",
+    "load_app": "graphkit.server.app",
     "tracking_frame": "graphkit.models.tracking",
 }
 
@@ -119,6 +125,7 @@ __all__ = [
     "DataItem",
     "ErrorStep",
     "Event",
+    "ExportError",
     "FlowStep",
     "GraphContext",
     "GraphError",
@@ -146,6 +153,7 @@ __all__ = [
     "StoreError",
     "StreamError",
     "TaskStep",
+    "TrustError",
     "V2ModelServer",
     "VotingEnsemble",
     "asgi_app",
@@ -153,6 +161,7 @@ __all__ = [
     "code_to_function",
     "compare",
     "create_graph_server",
+    "load_app",
     "new_flow",
     "new_function",
     "new_router",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from graphkit.core.errors import GraphError
@@ -90,3 +91,30 @@ class MockServerMixin:
             return server.run_frame(table, path, **options)
         finally:
             server.wait_for_completion()  # closes what the server has opened
+
+    def export(self, folder: str | Path, **options: Any) -> Any:
+        """Write the graph as a folder that runs anywhere: spec, code, requirements, recorded cases.
+
+        The parameters and the recorded runs are those of the server that was bound last.
+
+        Parameters
+        ----------
+        folder
+            Where to write.
+        **options
+            ``artifacts``, ``allow_pickle``, ``exist_ok``, ``verify`` and ``namespace``, as in
+            :meth:`graphkit.GraphServer.export`.
+
+        Raises
+        ------
+        ExportError
+            With everything that cannot be exported; or with every answer that a fresh process gives differently.
+        GraphError
+            If this is no root, but stands in another graph.
+        """
+        if self._parent is not None:
+            raise GraphError(
+                f"{self.kind} {self.name!r} stands in a graph: export that graph, or a copy of the {self.kind} "
+                f"(copy.copy)"
+            )
+        return seam.export(self, folder, **options)

@@ -99,6 +99,8 @@ class Seam:
         self.run_step: Callable[..., Any] = _unwired
         #: ``init_step(step, context, namespace, mode, reset, extra)``: bind one step on its own
         self.init_step: Callable[..., Any] = _unwired
+        #: ``export(root, folder, **options) -> Exported``: write a graph as a folder that runs anywhere
+        self.export: Callable[..., Any] = _unwired
         #: ``display(root) -> mime bundle``: richer than the static picture; ``None`` without the notebook room
         self.display: Callable[..., Mapping[str, Any]] | None = None
         #: ``doubts(handle, frozen, topology)``: edges over which something comes that the next step does not take

@@ -13,6 +13,7 @@ from graphkit.core.held import PLACEHOLDER, Held
 from graphkit.core.namespace import caller_namespace
 from graphkit.core.protocols import seam
 from graphkit.server.base import ServerBase
+from graphkit.server.exporting import Exports
 from graphkit.spec import codec
 from graphkit.spec.lost import lost_objects
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class ServerForms(ServerBase):
+class ServerForms(Exports, ServerBase):
     """Adds pictures and saved forms to a server."""
 
     kind: ClassVar[str] = "server"

@@ -12,6 +12,7 @@ import msgspec
 from graphkit.build.flow import FlowStep
 from graphkit.build.steps import RouterStep
 from graphkit.core.errors import GraphError, GraphkitError, SpecError, choices, nearest
+from graphkit.server.app import is_app, load_app
 from graphkit.server.code_files import import_file, import_module, importing_from
 from graphkit.server.graph_server import GraphServer
 from graphkit.server.notebook_file import run_notebook
@@ -130,6 +131,8 @@ def _of(name: str, server: GraphServer, folder: Path | None) -> Target:
 
 
 def _open_folder(name: str, folder: Path, attribute: str | None, module: str | None) -> Target:
+    if attribute is None and module is None and is_app(folder):
+        return _of(name, load_app(folder), folder)
     for spec in _SPEC_NAMES:
         if (folder / spec).exists() and attribute is None:
             return _of(name, _from_spec(folder / spec, module, folder, folder_code=True), folder)

@@ -1,0 +1,304 @@
+"""A graph as an app: what it needs is collected first, with all problems at once; then the folder is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from graphkit.build.freeze import Frozen
+from graphkit.core.errors import ExportError
+from graphkit.export import deploy
+from graphkit.export.artifacts import Artifacts
+from graphkit.export.cells import Cell, cells_of
+from graphkit.export.collect import Collector
+from graphkit.export.folders import MANIFEST, check_target, new_folder
+from graphkit.export.module import module_text
+from graphkit.export.packages import (
+    LocalModules,
+    imported_modules,
+    is_local,
+    optional_modules,
+    own_requirement,
+    requirements_of,
+)
+from graphkit.export.references import Rewriter, references, step_of, steps_of
+from graphkit.export.report import Exported
+from graphkit.export.settings import FILE as SETTINGS
+from graphkit.export.settings import AppSettings
+from graphkit.export.statements import Statement, is_lazy_annotations, statements_of
+from graphkit.spec import codec, text
+from graphkit.spec.steps import Task
+
+GRAPH = "graph.yaml"
+CASES = "cases.yaml"
+REQUIREMENTS = "requirements.txt"
+MODULE = "steps"
+
+
+class Source(msgspec.Struct, kw_only=True):
+    """A graph as it is in a notebook or program.
+
+    Attributes
+    ----------
+    server
+        The server's dict.
+    initializer
+        The server's ``graph_initializer`` as it was given.
+    frozen
+        The graph, with the objects that were given to it.
+    names
+        Where the graph's names are looked up.
+    home
+        The globals of the notebook or module that the code stands in.
+    cells
+        The source of what ran there; left out, it is looked for.
+    cases
+        The text of ``cases.yaml``, and how many there are.
+    outline
+        The graph in words.
+    version
+        graphkit's own.
+    notes
+        What to tell the user.
+    """
+
+    server: dict[str, Any]
+    frozen: Frozen
+    names: Mapping[str, Any]
+    home: Mapping[str, Any]
+    cells: list[Cell] | None = None
+    initializer: Any = None
+    cases: tuple[str, int] = ("", 0)
+    outline: str = ""
+    version: str = "0"
+    notes: tuple[str, ...] = ()
+
+
+class App(msgspec.Struct, kw_only=True):
+    """What an app's folder is to hold."""
+
+    graph: dict[str, Any]
+    settings: AppSettings
+    texts: dict[str, str]
+    local: dict[str, Path]
+    artifacts: Artifacts
+    requirements: dict[str, str]
+    source: Source
+
+
+class Check(msgspec.Struct, kw_only=True):
+    """What a fresh process said of an app's folder."""
+
+    cases: int = 0
+    #: Modules that it had to load to run the app.
+    modules: tuple[str, ...] = ()
+
+
+def collect_app(source: Source, *, artifacts: str = "copy", allow_pickle: bool = False) -> App:
+    """Return what an app's folder is to hold.
+
+    Parameters
+    ----------
+    source
+        The graph.
+    artifacts
+        ``"copy"`` puts model files into the app, ``"reference"`` leaves them where they are.
+    allow_pickle
+        Whether model files that may run code get their hash into the settings.
+
+    Raises
+    ------
+    ExportError
+        With everything that the graph needs and that cannot be had.
+    """
+    statements, unreadable = _statements(source)
+    collector = Collector(source.names, source.home, statements)
+    rewriter = Rewriter(collector)
+    for reference in references(source.frozen):
+        rewriter.add(reference)
+    server = dict(source.server)
+    server["graph"] = rewriter.rewritten(server["graph"])
+    _initializer(server, source.initializer, rewriter)
+    files = Artifacts(artifacts, allow_pickle=allow_pickle)
+    _place_artifacts(server, source.frozen, files)
+    lazy = any(is_lazy_annotations(statement.node) for statement in statements)
+    module, texts = _module(collector.taken, lazy)
+    local = LocalModules()
+    imports = {name for each in texts.values() for name in imported_modules(each)}
+    optional = {name for each in texts.values() for name in optional_modules(each)}
+    local.add(imports | rewriter.named)
+    imports |= local.imports | rewriter.named
+    found, unknown = requirements_of(
+        (name for name in imports if name.partition(".")[0] not in local.names), optional | local.optional
+    )
+    problems = [
+        *collector.problems,
+        *files.problems,
+        *(f"the module {name!r} is imported, but no installed package brings it" for name in unknown),
+    ]
+    if problems:
+        # without sources, that is what to say first
+        raise ExportError(problems=[*([unreadable] if unreadable else []), *dict.fromkeys(problems)])
+    settings = AppSettings(
+        modules=(*module, *local.names),
+        allow=tuple(sorted(name for name in rewriter.named if name.partition(".")[0] not in local.names)),
+        artifacts=tuple(files.copies),
+        allow_pickle=files.pickles,
+        outside=tuple(files.outside),
+    )
+    return App(
+        graph=server,
+        settings=settings,
+        texts=texts,
+        local=local.files,
+        artifacts=files,
+        requirements=found,
+        source=source,
+    )
+
+
+def write_app(
+    app: App,
+    folder: str | Path,
+    *,
+    overwrite: bool = False,
+    check: Callable[[Path], Check] | None = None,
+    more: Callable[[Sequence[str], Mapping[str, str]], Mapping[str, str]] | None = None,
+) -> Exported:
+    """Write an app's folder in one step; after an error there is what was there before.
+
+    Parameters
+    ----------
+    app
+        What it is to hold.
+    folder
+        Where.
+    overwrite
+        Replace an app that was exported before.
+    check
+        Called with the written folder before it takes its place; what it raises ends the export.
+    more
+        Called with the modules that the check loaded and the requirements so far; returns further requirements.
+
+    Raises
+    ------
+    ExportError
+        If the folder holds what must not be lost.
+    """
+    target = Path(folder).absolute()
+    check_target(target, overwrite=overwrite)
+    checked: Check | None = None
+    with new_folder(target) as made:
+        _write(app, made, target.name)
+        if check is not None:
+            checked = check(made)
+            if more is not None:
+                app.requirements.update(more(checked.modules, app.requirements))
+                _write_requirements(app, made)
+        files = tuple(
+            sorted(
+                path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file() and _is_content(path)
+            )
+        )
+    return Exported(
+        folder=Path(folder),
+        files=files,
+        requirements=tuple(f"{name}=={version}" for name, version in app.requirements.items()),
+        allowed=app.settings.allow,
+        cases=app.source.cases[1],
+        checked=None if checked is None else checked.cases,
+        notes=app.source.notes,
+    )
+
+
+def _is_content(path: Path) -> bool:
+    return path.name != MANIFEST and "__pycache__" not in path.parts
+
+
+def _statements(source: Source) -> tuple[list[Statement], str]:
+    """Return what ran, or why that cannot be known: a graph of library steps needs none of it."""
+    try:
+        cells = cells_of(source.home) if source.cells is None else source.cells
+        return statements_of(cells, package=source.home.get("__package__")), ""
+    except ExportError as exc:
+        return [], exc.message
+
+
+def _module(taken: Mapping[Statement, set[str]], lazy: bool) -> tuple[tuple[str, ...], dict[str, str]]:
+    if not taken:
+        return (), {}
+    name = MODULE if not is_local(MODULE) else f"graph_{MODULE}"
+    title = "What the steps of the graph are made of, written by graphkit's export from where the graph was built."
+    return (name,), {f"{name}.py": module_text(taken, title, lazy_annotations=lazy)}
+
+
+def _initializer(server: dict[str, Any], given: Any, rewriter: Rewriter) -> None:
+    if given is None:
+        return
+    if callable(given):
+        text = rewriter.provide(given, getattr(given, "__name__", "initialize"), "graph_initializer")
+    else:
+        text = rewriter.name(str(given), "graph_initializer")
+    if text is not None:
+        server["graph_initializer"] = text
+
+
+def _place_artifacts(server: dict[str, Any], frozen: Frozen, files: Artifacts) -> None:
+    for path, record in steps_of(frozen.spec):
+        if not isinstance(record, Task) or not record.class_args:
+            continue
+        step = step_of(server["graph"], path)
+        user = f"step {path!r}" if path else "the graph"
+        given = {key: frozen.values.get(path, {}).get(key, value) for key, value in step["class_args"].items()}
+        placed = files.rewritten({key: given[key] for key in given if not key.startswith("_")}, user)
+        step["class_args"].update(codec.plain(placed))
+    if server.get("parameters"):
+        server["parameters"] = files.rewritten(server["parameters"], "the server's parameters")
+
+
+def _write(app: App, folder: Path, name: str) -> None:
+    texts = {
+        GRAPH: text.to_yaml(app.graph),
+        SETTINGS: "# What the graph may name and read; the README says more.\n"
+        + text.to_yaml({"app": app.settings.to_dict()}),
+        "deploy/Containerfile": deploy.containerfile(name),
+        "deploy/kubernetes.yaml": deploy.kubernetes_yaml(name),
+        ".dockerignore": deploy.ignorefile(),
+        "README.md": deploy.readme(name, _facts(app)),
+        **app.texts,
+    }
+    if app.source.cases[1]:
+        texts[CASES] = app.source.cases[0]
+    for place, content in texts.items():
+        file = folder / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, "utf-8", newline="\n")
+    for place, source in app.local.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_bytes(source.read_bytes())
+    app.artifacts.write(folder)
+    _write_requirements(app, folder)
+
+
+def _facts(app: App) -> dict[str, Any]:
+    own = [(name, "what the steps are made of") for name in app.texts]
+    return {
+        "modules": [*own, *((name, "the user's own module") for name in sorted(app.local) if name.endswith(".py"))],
+        "artifacts": list(app.artifacts.copies),
+        "cases": app.source.cases[1],
+        "outline": app.source.outline,
+    }
+
+
+def _write_requirements(app: App, folder: Path) -> None:
+    import platform
+
+    lines = [
+        f"# With Python {platform.python_version()}, the versions that the app was exported with.",
+        own_requirement(app.source.version),
+        *(f"{name}=={version}" for name, version in app.requirements.items()),
+    ]
+    (folder / REQUIREMENTS).write_text("\n".join(lines) + "\n", "utf-8")

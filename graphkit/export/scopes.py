@@ -1,0 +1,133 @@
+"""Which global names a piece of code reads: at once, when it is called, or only in annotations."""
+
+from __future__ import annotations
+
+import ast
+import symtable
+from collections.abc import Iterator
+
+import msgspec
+
+_AT_ONCE = frozenset({"listcomp", "setcomp", "dictcomp", "genexpr"})
+
+
+class Names(msgspec.Struct, frozen=True):
+    """The global names of one statement.
+
+    Attributes
+    ----------
+    binds
+        What it gives a meaning to.
+    now
+        What it reads when it runs: decorators, defaults, base classes, the bodies of classes.
+    later
+        What its functions read, or set with ``global``, when they are called.
+    maybe
+        What annotations name without ever reading it: in quotes, or all of them where they are not evaluated.
+    """
+
+    binds: frozenset[str] = frozenset()
+    now: frozenset[str] = frozenset()
+    later: frozenset[str] = frozenset()
+    maybe: frozenset[str] = frozenset()
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """All names that must mean something."""
+        return self.now | self.later
+
+
+def names_of(node: ast.stmt, text: str, *, lazy_annotations: bool = False) -> Names:
+    """Return the global names of a statement.
+
+    Parameters
+    ----------
+    node, text
+        The statement, and its source.
+    lazy_annotations
+        Whether annotations are not evaluated (``from __future__ import annotations``).
+
+    Examples
+    --------
+    >>> text = "def scale(x, by=FACTOR): return clean(x) * by"
+    >>> found = names_of(ast.parse(text).body[0], text)
+    >>> sorted(found.binds), sorted(found.now), sorted(found.later)
+    (['scale'], ['FACTOR'], ['clean'])
+    """
+    maybe = set(_quoted(node))
+    if lazy_annotations:
+        maybe |= {part.id for note in _annotations(node) for part in ast.walk(note) if isinstance(part, ast.Name)}
+        text = ast.unparse(_Bare().visit(ast.parse(ast.unparse(node))))
+    binds: set[str] = set()
+    now: set[str] = set()
+    later: set[str] = set()
+    top = symtable.symtable(text, "cell", "exec")
+    for symbol in top.get_symbols():
+        if symbol.is_assigned() or symbol.is_imported():
+            binds.add(symbol.get_name())
+        if symbol.is_referenced():
+            now.add(symbol.get_name())
+    for child in top.get_children():
+        _below(child, True, now, later)
+    return Names(frozenset(binds), frozenset(now), frozenset(later - now), frozenset(maybe - now - later))
+
+
+def expression_names(text: str) -> frozenset[str]:
+    """Return the names that an expression reads, those of its lambdas included.
+
+    >>> sorted(expression_names("[clean(x) for x in rows]"))
+    ['clean', 'rows']
+    """
+    found = names_of(ast.parse(text).body[0], text)
+    return found.reads
+
+
+def _below(table: symtable.SymbolTable, at_once: bool, now: set[str], later: set[str]) -> None:
+    kind = str(getattr(table.get_type(), "value", table.get_type()))
+    if kind in ("function", "annotation", "type alias", "TypeVar bound"):
+        at_once = at_once and table.get_name() in _AT_ONCE
+    into = now if at_once else later
+    for symbol in table.get_symbols():
+        if symbol.is_global() and (symbol.is_referenced() or symbol.is_assigned()):
+            into.add(symbol.get_name())
+    for child in table.get_children():
+        _below(child, at_once, now, later)
+
+
+def _annotations(node: ast.AST) -> Iterator[ast.expr]:
+    for part in ast.walk(node):
+        if isinstance(part, (ast.arg, ast.AnnAssign)) and part.annotation is not None:
+            yield part.annotation
+        elif isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)) and part.returns is not None:
+            yield part.returns
+
+
+def _quoted(node: ast.AST) -> Iterator[str]:
+    for note in _annotations(node):
+        for part in ast.walk(note):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                try:
+                    inner = ast.parse(part.value, mode="eval")
+                except (SyntaxError, ValueError):
+                    continue  # a text in Literal["a b"], not a name
+                yield from (name.id for name in ast.walk(inner) if isinstance(name, ast.Name))
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes annotations away."""
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        node.annotation = ast.copy_location(ast.Constant(value=0), node.annotation)
+        return self.generic_visit(node)

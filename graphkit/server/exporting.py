@@ -1,0 +1,72 @@
+"""``export`` on servers and roots: the door to a room that few programs need, opened when it is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphkit.export.report import Exported
+
+
+def export(graph: Any, folder: str | Path, **options: Any) -> Exported:
+    """Write a server, or the root of a graph, as a folder; parameters as in ``GraphServer.export``."""
+    from graphkit.server.export_check import export_app
+
+    return export_app(graph, folder, **options)
+
+
+class Exports:
+    """Gives a server its ``export``."""
+
+    def export(
+        self,
+        folder: str | Path,
+        *,
+        artifacts: str = "copy",
+        allow_pickle: bool = False,
+        exist_ok: bool = False,
+        verify: bool = True,
+        namespace: Any = None,
+    ) -> Exported:
+        """Write the graph as a folder that runs anywhere: spec, code, requirements, recorded cases.
+
+        What the steps need is collected from the notebook's cells, or from the module that the graph was built in,
+        with the newest definitions, and written as a readable module. A fresh process then loads the folder and
+        replays the last runs of :meth:`test`; only if it answers as they did does the folder come to stand.
+
+        Parameters
+        ----------
+        folder
+            Where to write.
+        artifacts
+            ``"copy"`` puts model files into the app, ``"reference"`` leaves them where they are.
+        allow_pickle
+            Let the very model files load that may run code (pickles), by their hashes. skops, ONNX and safetensors
+            need no permission.
+        exist_ok
+            Replace an app that was exported before. What others put into the folder, or changed, is never lost.
+        verify
+            Try the app in a fresh process.
+        namespace
+            The globals of the notebook or module that the code stands in; left out, the server's own.
+
+        Returns
+        -------
+        Exported
+            What was written, and how many recorded cases the fresh process answered as before.
+
+        Raises
+        ------
+        ExportError
+            With everything that cannot be exported, each with its cell; or with every answer that differs.
+        """
+        return export(
+            self,
+            folder,
+            artifacts=artifacts,
+            allow_pickle=allow_pickle,
+            exist_ok=exist_ok,
+            verify=verify,
+            namespace=namespace,
+        )
