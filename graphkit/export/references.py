@@ -9,7 +9,7 @@ import msgspec
 
 from graphkit.build.freeze import Frozen
 from graphkit.core.expr import is_expression
-from graphkit.core.held import Held
+from graphkit.core.held import Held, argument_field
 from graphkit.export.collect import Collector
 from graphkit.export.scopes import expression_names
 from graphkit.export.values import imported_from
@@ -57,8 +57,9 @@ def references(frozen: Frozen) -> Iterator[Reference]:
             if text is not None:
                 yield Reference(path, field, frozen.held.get((path, field), text))
         for key, value in given.items():
-            if (key.startswith("_") and len(key) > 1) or not _is_data(value):
-                yield Reference(path, key, value, in_args=True)
+            if is_function_key(key) or not _is_data(value):
+                held = frozen.held.get((path, argument_field(key)))
+                yield Reference(path, key, value if held is None else held, in_args=True)
 
 
 def steps_of(record: Step, path: str = "") -> Iterator[tuple[str, Step]]:
@@ -66,6 +67,11 @@ def steps_of(record: Step, path: str = "") -> Iterator[tuple[str, Step]]:
     yield path, record
     for name, child in children(record).items():
         yield from steps_of(child, f"{path}/{name}" if path else name)
+
+
+def is_function_key(key: str) -> bool:
+    """Return whether a class argument names a function, which its leading underscore says."""
+    return key.startswith("_") and len(key) > 1
 
 
 def _is_data(value: Any) -> bool:
@@ -95,7 +101,7 @@ class Rewriter:
             text = self._object(value.current(self.collector.names), value.name, reference)
         elif isinstance(value, str):
             text = self._text(value, user)
-        elif callable(value) and reference.field.startswith("_"):
+        elif callable(value):
             text = self._object(value, getattr(value, "__name__", reference.field[1:]), reference)
         else:
             self._refuse(reference)
@@ -159,7 +165,14 @@ class Rewriter:
         copied: dict[str, Any] = codec.plain(spec)
         for (path, field, in_args), text in self._texts.items():
             step = step_of(copied, path)
-            (step["class_args"] if in_args else step)[field] = text
+            if in_args and not is_function_key(field):
+                # a function is one by name only under a key that says so
+                step["class_args"].pop(field, None)
+                step["class_args"][f"_{field}"] = text
+            elif in_args:
+                step["class_args"][field] = text
+            else:
+                step[field] = text
         return copied
 
 
