@@ -253,7 +253,9 @@ def _from_file(file: str | Path | None, problems: list[str]) -> list[tuple[str, 
     if not isinstance(found, dict):
         problems.append(f"the settings {str(file)!r} are a mapping of names to values, found {type(found).__name__}")
         return []
-    return [(f"{str(name)!r} in {str(file)!r}", str(name), value) for name, value in found.items()]
+    # the part "app" says which code and files an exported app may use; export.settings reads it
+    own = {name: value for name, value in found.items() if name != "app"}
+    return [(f"{str(name)!r} in {str(file)!r}", str(name), value) for name, value in own.items()]
 
 
 def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, Any]]:

@@ -17,7 +17,7 @@ def read(text):
     found = {}
     for title, section in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL):
         blocks = re.findall(r"^```(\w+)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
-        cells = [block.removesuffix("\n") for kind, block in blocks if kind == "python"]
+        cells = [block.removesuffix("\n") for kind, block in blocks if kind == "cell"]
         [requests] = [json.loads(block) for kind, block in blocks if kind == "json"]
         found[title] = cells, requests
     return found
