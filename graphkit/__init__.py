@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from graphkit.models.store import DataItem
     from graphkit.models.tracking import tracking_frame
     from graphkit.models.v2 import V2ModelServer
-    from graphkit.server.app import load_app
     from graphkit.runtime.stepper import Stepper
+    from graphkit.server.app import load_app
     from graphkit.server.http.app import asgi_app
     from graphkit.steps.merge import Merge
 
