@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from collections.abc import Coroutine
@@ -18,6 +19,31 @@ _LIFE_SIGN_S = 0.3
 _AROUND: ContextVar[tuple[Any, ...]] = ContextVar("graphkit_loops_around", default=())
 
 
+#: How long the loop may take to begin a job, until it is looked at what keeps it; at the second look it counts.
+GRACE_S = 0.5
+# Functions of the module threading in which a thread waits for another one.
+_WAITS = frozenset({"_wait_for_tstate_lock", "join", "wait"})
+
+
+class _Job:
+    """Whether the loop has begun a job, or whoever waits for it has taken it back; whoever is first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.begun = False
+        self._taken_back = False
+
+    def begin(self) -> bool:
+        with self._lock:
+            self.begun = not self._taken_back
+            return self.begun
+
+    def take_back(self) -> bool:
+        with self._lock:
+            self._taken_back = not self.begun
+            return self._taken_back
+
+
 class LoopThread:
     """An event loop that runs in a daemon thread from its first use until it is closed."""
 
@@ -30,20 +56,34 @@ class LoopThread:
     def wait(self, awaitable: Any) -> Any:
         """Run an awaitable on the loop and block until it is done."""
         import asyncio
+        from concurrent.futures import TimeoutError as TimeoutOfFutures  # of its own until Python 3.11
 
         coro = awaitable if isinstance(awaitable, Coroutine) else _await(awaitable)
         around = _AROUND.get()
         if self in around:
             # a step on this very loop calls back into the server: the loop waits for it, and so cannot do this job
             return _elsewhere(coro)
+        job, inside = _Job(), (*around, self)
         with self._lock:  # so that the loop cannot be closed before it has taken the job
-            loop = self._started()
-            future = asyncio.run_coroutine_threadsafe(_inside((*around, self), coro), loop)
+            loop, thread = self._started(), self._thread
+            future = asyncio.run_coroutine_threadsafe(_begin(job, inside, coro), loop)
             self._waited_for.add(future)
         stop = CURRENT_STOP.get()
         if stop is not None:
             stop.ends(future.cancel, partial(self._leave_if_stuck, loop))
         try:
+            seen: Any = None
+            while not job.begun:
+                try:
+                    return future.result(GRACE_S)
+                except TimeoutOfFutures:
+                    if future.done() or job.begun:
+                        break  # if it is the job's own, it is raised below
+                seen, before = _waiting_frame(thread), seen
+                if seen is not None and seen is before and job.take_back():
+                    # A step keeps the loop while it waits for a thread, which may be this one: a thread that it has
+                    # started, in which nothing tells that it is part of the step's request.
+                    return _elsewhere(_inside(inside, coro))
             return future.result()
         except BaseException:
             future.cancel()
@@ -117,6 +157,18 @@ def _serve(loop: Any) -> None:
 
 async def _await(awaitable: Any) -> Any:
     return await awaitable
+
+
+async def _begin(job: _Job, around: tuple[Any, ...], coro: Coroutine[Any, Any, Any]) -> Any:
+    return await _inside(around, coro) if job.begin() else None
+
+
+def _waiting_frame(thread: threading.Thread | None) -> Any:
+    """Return the frame in which a thread is waiting for another one (to end, to answer, to let go), if it does."""
+    frame = sys._current_frames().get(thread.ident or 0) if thread is not None else None
+    if frame is None or frame.f_code.co_filename != threading.__file__ or frame.f_code.co_name not in _WAITS:
+        return None
+    return frame
 
 
 async def _inside(around: tuple[Any, ...], coro: Coroutine[Any, Any, Any]) -> Any:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from collections.abc import Callable
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
+from graphkit import Event, GraphServer, new_flow
 from graphkit.runtime.loop import LoopThread
 
 
@@ -143,3 +147,88 @@ def test_no_thread_is_left_by_a_loop_that_nobody_holds() -> None:
     gc.collect()
     thread.join(10)
     assert not thread.is_alive()
+
+
+# ---- a thread that the loop waits for ------------------------------------------------------------------------------
+
+
+def by_join(call: Callable[[], Any]) -> Any:
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(call()))
+    thread.start()
+    thread.join()
+    return answers[0]
+
+
+def by_pool(call: Callable[[], Any]) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
+
+
+@pytest.fixture
+def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at once what keeps the loop."""
+    monkeypatch.setattr("graphkit.runtime.loop.GRACE_S", 0.01)
+
+
+@pytest.mark.parametrize("in_thread", [by_join, by_pool])
+@pytest.mark.usefixtures("no_grace")
+def test_a_thread_that_the_loop_waits_for_gets_its_answer(in_thread: Any) -> None:
+    loop = LoopThread()
+
+    async def outer(depth: int) -> int:
+        await asyncio.sleep(0)
+        return in_thread(lambda: loop.wait(outer(depth - 1))) + 1 if depth else 0
+
+    assert loop.wait(outer(2)) == 2
+    loop.close()
+
+
+@pytest.mark.usefixtures("no_grace")
+def test_a_loop_that_is_busy_by_itself_does_its_jobs_in_turn() -> None:
+    loop = LoopThread()
+    begun, done = threading.Event(), [False]
+
+    async def busy() -> None:
+        begun.set()
+        while not done[0]:
+            pass
+
+    async def own_loop() -> Any:
+        return asyncio.get_running_loop()
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(loop.wait, busy())
+        assert begun.wait(60)
+        second = pool.submit(loop.wait, own_loop())
+        early = futures.wait([second], 0.2).done
+        done[0] = True
+        assert not early
+        assert second.result(60) is loop._loop
+        first.result(60)
+    loop.close()
+
+
+@pytest.mark.parametrize("in_thread", [by_join, by_pool])
+@pytest.mark.parametrize("call", ["run", "test"])
+@pytest.mark.usefixtures("no_grace")
+def test_a_step_may_ask_its_own_server_from_a_thread(in_thread: Any, call: str) -> None:
+    servers: list[GraphServer] = []
+
+    def ask_again(body: int) -> Any:
+        if body == 0:
+            return "the end"
+        server = servers[0]
+        ask = {"run": lambda: server.run(Event(body - 1), get_body=True), "test": lambda: server.test(body=body - 1)}
+        return [body, in_thread(ask[call])]
+
+    async def later(body: Any) -> Any:
+        await asyncio.sleep(0)
+        return body
+
+    graph = new_flow()
+    graph.to(later).to(ask_again, "again")
+    servers.append(graph.to_mock_server())
+    assert servers[0].test(body=2) == [2, [1, "the end"]]
+    assert servers[0].run(Event(1), get_body=True) == [1, "the end"]
+    servers[0].wait_for_completion()
