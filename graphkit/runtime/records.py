@@ -103,6 +103,8 @@ class RunRecord(msgspec.Struct, frozen=True):
         The step from which on it was repeated; ``None`` for all of it.
     note
         What a reader should know of the answer: why it is no more than an id.
+    topology
+        The graph that the event went through, as it was then; no part of :meth:`to_dict`.
     """
 
     id: str
@@ -119,6 +121,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     replay_of: str | None = None
     start: str | None = None
     note: str = ""
+    topology: Any = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as a dict; of a replay it says of what, and ``start``, from where on."""
@@ -211,6 +214,7 @@ class Recorder:
         "note",
         "replay_of",
         "start",
+        "topology",
     )
 
     def __init__(self, event: Any, secrets: Any = None) -> None:
@@ -229,6 +233,7 @@ class Recorder:
         self.replay_of: str | None = None
         self.start: str | None = None
         self.note = ""
+        self.topology: Any = None
 
     def begin(self) -> None:
         """Note that the event is known by now, and that its first step is next."""
@@ -348,6 +353,7 @@ class Recorder:
             self.replay_of,
             self.start,
             self.note,
+            self.topology,
         )
         return record, self._snapshots.size + 200 * len(steps)
 

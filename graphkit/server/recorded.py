@@ -76,6 +76,7 @@ def record_run(
         if again is None:
             event = recorder.event = dataplane.prepared(event)
         _ = event.id  # the record and the steps know it by the same one
+        recorder.topology = bound.plan.topology
         recorder.begin()
         if again is None:
             event._trace = recorder

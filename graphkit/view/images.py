@@ -59,7 +59,7 @@ def image_bundle(
     try:
         if wanted & {HTML, SVG}:
             svg = bytes(pipe("svg"))
-            bundle[HTML] = _image(svg, alt) + (f"<div>{escape(note)}</div>" if note else "")
+            bundle[HTML] = image_html(svg, alt) + (f"<div>{escape(note)}</div>" if note else "")
             bundle[SVG] = svg.decode("utf-8")
         if PNG in wanted:
             bundle[PNG] = bytes(pipe("png"))
@@ -82,7 +82,8 @@ def outline_html(outline: str, note: str) -> str:
     return f'<pre style="margin:0;line-height:1.35;overflow-x:auto">{escape(outline)}</pre><div>{escape(note)}</div>'
 
 
-def _image(svg: bytes, alt: str) -> str:
+def image_html(svg: bytes, alt: str) -> str:
+    """Return a picture as an ``<img>``, which untrusted notebooks keep; ``alt`` stands for it in words."""
     data = base64.b64encode(svg).decode("ascii")
     wide = width_px(svg) > MOST_SHRUNK_PX
     size = "max-width:none" if wide else "max-width:100%;height:auto"

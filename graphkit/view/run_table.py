@@ -65,7 +65,8 @@ def run_text(record: Run) -> str:
 def run_html(record: Run) -> str:
     """Return a run as a compact HTML table, with colours that suit light and dark themes.
 
-    A bar shows each step's share of the longest step's time. Values that are large open on click.
+    A bar shows each step's share of the longest step's time. Values that are large open on click. Where the record
+    knows the graph (``topology``), its picture comes first, with times, failures and the way that the event went.
 
     Examples
     --------
@@ -95,9 +96,18 @@ def run_html(record: Run) -> str:
         f'<div style="color:var(--jp-content-font-color1,inherit);font-size:13px;line-height:1.4">'
         f'<div title="{escape(identity)}">{_badge(record.status)} <b>{escape(_request(record))}</b> '
         f'<span style="opacity:.7">in {escape(duration(record.duration_us))}, {_steps(record)}</span></div>'
-        f'<div style="overflow-x:auto">{table}</div>'
+        f'{_picture(record)}<div style="overflow-x:auto">{table}</div>'
         f'<div style="overflow-wrap:anywhere"><b>answer</b> {preview_html(record.answer)}</div>{note}</div>'
     )
+
+
+def _picture(record: Run) -> str:
+    topology = getattr(record, "topology", None)
+    if topology is None:
+        return ""
+    from graphkit.view.run_picture import run_picture_html  # what draws loads with the first picture
+
+    return run_picture_html(topology, record)
 
 
 def duration(us: float | None) -> str:

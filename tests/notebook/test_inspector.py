@@ -36,6 +36,9 @@ class Page(HTMLParser):
         if tag not in ("img", "br"):
             self.open.append(tag)
 
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
@@ -54,9 +57,8 @@ def read(source: str) -> Page:
     assert {tag for tag, _ in page.tags} <= allowed
     for tag, attributes in page.tags:
         assert set(attributes) <= {"class", "style", "open", "alt", "src", "title", "colspan"}, (tag, attributes)
-        assert (
-            re.fullmatch(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+", attributes.get("src") or "") or tag != "img"
-        )
+        if tag == "img":
+            assert re.fullmatch(r"data:image/(png|jpeg|svg\+xml);base64,[A-Za-z0-9+/=]+", attributes.get("src") or "")
     return page
 
 
