@@ -30,7 +30,7 @@ _MOST_CHARACTERS = 40_000
 _MOST_REDACTED = 100_000
 _ROWS, _COLUMNS = 8, 12
 #: Of more elements than these, only some are looked at for the least and the greatest.
-_MOST_MEASURED = 2_000_000
+_MOST_MEASURED = 500_000
 _DPI = 60
 _IMAGE_FILES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 

@@ -471,7 +471,6 @@ def test_50_mb_give_a_preview(size: str) -> None:
     }
     value = values[size]()
     server = served(lambda _: value)
-    server.run(graphkit.Event(1))
     server.test(body=1)
     source = panel(server.graph, server, "step")
     read(source)
