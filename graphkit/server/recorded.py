@@ -85,7 +85,7 @@ def record_run(
         else:
             again.traced_by(recorder)
             result = bound.replay(again, recorder)
-        if type(result) is dict and result == {"id": event.id}:
+        if type(result) is dict and len(result) == 1 and result.get("id") is event.id:
             recorder.note = why_an_id(bound.plan.topology)
         if exchange is not None:
             result = exchange.answer(result)

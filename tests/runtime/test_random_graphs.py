@@ -17,6 +17,7 @@ from graphkit import Event, FlowStep, GraphServer, Merge, new_flow
 PLAIN = ("plain", "event", "path", "shaky", "filter", "router")
 AWAITED = ("async", "promise", "event_async", "shaky_async")
 EVENT_ID = "the-event"
+INCOMPLETE = "a join that the answer lies behind waits in vain"
 
 
 @dataclass
@@ -88,7 +89,13 @@ class Naive:
         self.fan(starts, body, False)
         if self.offers:
             return min(self.offers, key=lambda offer: offer[0])[1]
+        if any(self.leads_to_answer(name) for name, parts in self.parts.items() if parts):
+            raise Broken(INCOMPLETE)
         return None if self.answering else {"id": EVENT_ID}
+
+    def leads_to_answer(self, name: str) -> bool:
+        followers = (step.name for step in self.flow.steps.values() if name in step.after)
+        return self.answering is not None and (name == self.answering or any(map(self.leads_to_answer, followers)))
 
     def fan(self, names: list[str], body: Any, caught: bool) -> None:
         bodies = [body, *(copy.deepcopy(body) for _ in names[1:])]
@@ -288,7 +295,8 @@ def in_one_way(way: str, engine: str, flow: Flow) -> tuple[Any, list[Any]]:
         answer = asyncio.run(awaited())
     server.wait_for_completion()
     if getattr(answer, "status_code", 200) >= 300:
-        return ("failed", answer.body.rpartition("Broken: ")[2]), calls
+        why = answer.body.rpartition("Broken: ")[2]
+        return ("failed", INCOMPLETE if "parts of this event" in why else why), calls
     return answer, calls
 
 

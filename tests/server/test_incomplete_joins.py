@@ -157,3 +157,11 @@ def test_an_answer_that_is_an_id_is_explained_in_the_record() -> None:
     graph["b"].respond()
     assert server.test(body={}) == {}
     assert server.last_run.note == ""
+
+
+def test_an_answer_whose_id_is_an_array_is_an_answer_like_any_other() -> None:
+    import numpy as np
+
+    graph = graphkit.new_flow()
+    graph.to(name="ids", handler=lambda body: {"id": np.array(body)})
+    assert graph.to_mock_server().test(body=[1, 2])["id"].tolist() == [1, 2]
