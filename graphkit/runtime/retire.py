@@ -44,10 +44,10 @@ class Retirement:
         self._at_work: dict[int, int] = {}  # runs by version
         self._waiting: list[tuple[int, BoundStep]] = []  # each with the last version that used it
 
-    def enter(self, graph: BoundGraph) -> BoundGraph:
-        """Begin a run of a graph; returns that graph, or the one that has taken its place in the meantime."""
+    def enter(self, graph: BoundGraph, follow: bool = True) -> BoundGraph:
+        """Begin a run of a graph; returns that graph, or (with ``follow``) the one that has taken its place since."""
         with self._lock:
-            while graph.successor is not None:
+            while follow and graph.successor is not None:
                 graph = graph.successor
             self._at_work[graph.version] = self._at_work.get(graph.version, 0) + 1
         return graph
@@ -134,6 +134,14 @@ class CountedGraph(BoundGraph):
             return await BoundGraph.answer_async(graph, event, trace)
         finally:
             await self.retirement.close_here(self.retirement.leave(graph))
+
+    def replay(self, again: Any, trace: Any) -> Any:
+        """Run a :class:`~graphkit.runtime.replay.Replay` of this graph and return its answer; blocks."""
+        graph = self.retirement.enter(self, follow=False)  # the replay was made of this graph's steps
+        try:
+            return BoundGraph.replay(graph, again, trace)
+        finally:
+            self.retirement.close(self.retirement.leave(graph))
 
     def answer_of_flow(self, path: str, event: Event) -> Any:
         """Answer an event with one nested flow alone."""

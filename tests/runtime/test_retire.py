@@ -178,6 +178,24 @@ def test_on_the_callers_loop_the_last_run_closes_there(new_graph: Any, log: Log)
     assert asyncio.run(both()) == ["two", "one", ["closed one"]]
 
 
+def test_a_replay_from_the_middle_is_a_run_too(new_graph: Any, log: Log) -> None:
+    graph = new_graph()
+    graph.to("str", "first").to(Holds, "step", log=log, mark="one").respond()
+    server = graph.to_mock_server(namespace={})
+    log.gate.set()
+    server.test(body="wait")
+    log.gate.clear()
+    log.begun.clear()
+    thread, answers = in_thread(lambda: server.replay(start="step").answer)
+    assert log.begun.wait(60)
+    graph["step"].class_args["mark"] = "two"
+    assert server.test(body="x") == "two"
+    assert log.lines == []
+    log.gate.set()
+    thread.join(60)
+    assert (answers, log.lines) == (["one"], ["closed one"])
+
+
 class FailsToClose(HoldsLater):
     async def close(self) -> None:
         raise OSError("the other side is gone")
