@@ -9,12 +9,12 @@ import click
 
 from graphkit.cli import common
 
-#: The starter's files, and what they are called in a project; the others keep their names.
+#: The starter's files: what they are called in a project, and here, where no tool is to take them for code or cases.
 _FILES = {
     "graph.py": "graph.txt",
     "model.py": "model.txt",
     "flowers.json": "flowers.json",
-    "cases.yaml": "cases.yaml",
+    "cases.yaml": "cases.txt",
     "rows.csv": "rows.csv",
     "README.md": "README.md",
 }
