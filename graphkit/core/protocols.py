@@ -29,6 +29,9 @@ class Pools(Protocol):
         exception), or an awaitable of it when a route is asynchronous.
         """
 
+    def forget(self, route: Route) -> None:
+        """Take note that a route is made of something else by now."""
+
     def close(self) -> None:
         """Stop the workers; the pools can be used again afterwards."""
 

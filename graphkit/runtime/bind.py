@@ -43,11 +43,11 @@ class Target:
             return False
         return all(same_value(value, other.args[key]) for key, value in self.args.items())
 
-    def take_over(self, other: Target) -> None:
-        """Let expressions see what their names mean to the same target, bound later."""
-        for mine, its in ((self.value, other.value), *((value, other.args[key]) for key, value in self.args.items())):
-            if type(mine) is Compiled and mine is not its:
-                mine.take_over(its)
+    def take_over(self, other: Target) -> bool:
+        """Let expressions see what their names mean to the same target, bound later; returns whether that is news."""
+        pairs = [(self.value, other.value), *((value, other.args[key]) for key, value in self.args.items())]
+        news = [mine.take_over(its) for mine, its in pairs if type(mine) is Compiled and mine is not its]
+        return any(news)
 
 
 class Binder:
@@ -230,7 +230,8 @@ class Binder:
         old = self._made.get(node.path)
         if old is not None and _still_good(old, node, target, routes) and not self._is_outdated(old):
             old.record = node.step
-            old.target[0].take_over(target)
+            if old.target[0].take_over(target) and self.context.pools is not None:
+                self.context.pools.forget(old)
             return old
         step = BoundStep(node.path, node.name, node.step, self.context, node.function)
         step.target = (target, tuple(routes.values()))

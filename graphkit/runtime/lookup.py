@@ -53,12 +53,16 @@ class Compiled:
         """Return whether both do the same, once their names mean the same."""
         return self.text == other.text and self.home is other.home
 
-    def take_over(self, other: Compiled) -> None:
-        """Let the names mean what they mean to the same expression, bound later."""
-        self.meant.update(dict.items(other.meant))
+    def take_over(self, other: Compiled) -> bool:
+        """Let the names mean what they mean to the same expression, bound later; returns whether that is news."""
+        mine, its = dict.items(self.meant), other.meant
+        if len(mine) == len(its) and all(name in its and its[name] is value for name, value in mine):
+            return False
+        self.meant.update(dict.items(its))
         for name in [*dict.keys(self.meant)]:
-            if name not in other.meant:
+            if name not in its:
                 del self.meant[name]
+        return True
 
 
 class Watch:

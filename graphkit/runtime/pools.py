@@ -110,6 +110,11 @@ class RoutePools:
             known = self._recipes[id(route)] = (route, write_recipe(route, self._context, Path(self._folder.name)))
         return known[1]
 
+    def forget(self, route: Any) -> None:
+        """Make a route anew in other processes, since what it is made of has changed."""
+        with self._lock:
+            self._recipes.pop(id(route), None)
+
     def _process_pool(self, count: int) -> Any:
         if self._processes is None or self._process_count < count:
             from loky import ProcessPoolExecutor

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from graphkit import Event, GraphServer, StepError
+from graphkit import Event, GraphServer, StepError, new_router
 
 
 class Sums:
@@ -91,3 +91,15 @@ def test_a_loops_own_name_is_not_followed_unless_it_is_taken_from_outside_too(ne
     assert server._bound is bound
     cells["x"] = [5]
     assert server.test(body=[3]) == [15]
+
+
+def test_an_expression_in_another_process_follows_too() -> None:
+    cells: dict[str, Any] = {}
+    exec("def rate(x): return x * 2", cells)
+    router = new_router("ParallelRun", executor_type="process")
+    router.add_route("a", handler="({'v': rate(event['x'])})")
+    server = router.to_mock_server(namespace=cells)
+    assert server.test(body={"x": 3}) == {"v": 6}
+    exec("def rate(x): return x * 10", cells)
+    assert server.test(body={"x": 3}) == {"v": 30}
+    server.wait_for_completion()
