@@ -111,6 +111,16 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'graphkit' has no attribute {name!r}")
 
 
+def load_ipython_extension(ipython: Any) -> None:
+    """Give a notebook the magics ``%graph`` and ``%test``; called by ``%load_ext graphkit``."""
+    import_module("graphkit.notebook.magics").load(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """Take the magics away again; called by ``%unload_ext graphkit``."""
+    import_module("graphkit.notebook.magics").unload(ipython)
+
+
 def __dir__() -> list[str]:
     return sorted(__all__)
 
