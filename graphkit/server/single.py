@@ -12,6 +12,7 @@ from graphkit.build.picture import topology_of
 from graphkit.core.context import GraphContext
 from graphkit.core.errors import GraphkitError
 from graphkit.core.event import Event, as_event
+from graphkit.core.held import argument_field
 from graphkit.core.namespace import caller_namespace
 from graphkit.plan.compile import compile_plan
 from graphkit.runtime.bind import Binder
@@ -60,7 +61,8 @@ def init_step(step: Any, context: Any, namespace: Any, mode: str, reset: bool, e
     frozen = freeze(step)
     spec, path = frozen.spec, ""
     values = {**frozen.values, **({"": {**frozen.values.get("", {}), **extra}} if extra else {})}
-    held = frozen.held
+    instead = {("", argument_field(key)) for key in extra}
+    held = {field: item for field, item in frozen.held.items() if field not in instead}
     if isinstance(spec, Router):
         spec = msgspec.structs.replace(spec, after=(), on_error=None)
     if not isinstance(spec, (Router, Flow)):
@@ -71,7 +73,7 @@ def init_step(step: Any, context: Any, namespace: Any, mode: str, reset: bool, e
             fields = {name: getattr(single, name) for name in Task.__struct_fields__}
             single = Task(**fields)
         spec = RootFlow(steps={path: single})
-        held = {(path, field): item for (_, field), item in frozen.held.items()}
+        held = {(path, field): item for (_, field), item in held.items()}
         values = {path: values[""]} if values else {}
     lookup = Lookup(namespace, held, getattr(context, "trust", None))
     plan = compile_plan(topology_of(step, spec), "*")

@@ -216,3 +216,18 @@ def test_a_step_that_changed_since_runs_as_it_is_now(graph: Any) -> None:
     step.class_args["start"] = 50
     assert step.run(Event(0)).body == 51
     assert server.test(body=0) == 51
+
+
+class Calls:
+    def __init__(self, fn: Any) -> None:
+        self.fn = fn
+
+    def do(self, body: Any) -> Any:
+        return self.fn(body)
+
+
+def test_a_function_that_is_given_instead_counts() -> None:
+    step = TaskStep(Calls, {"fn": double}, name="calls")
+    assert step.run(Event(4)).body == double(4)
+    step.init_object(None, globals(), reset=True, fn=str)
+    assert step.run(Event(4)).body == "4"
