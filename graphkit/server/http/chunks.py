@@ -76,6 +76,7 @@ class Chunks:
         self._threads = threads
         self._limit_s = limit_s
         self._first: Any = _END
+        self._given_up = False
 
     async def start(self) -> None:
         """Get the first chunk, so that a failure up to there is answered with a status."""
@@ -84,7 +85,11 @@ class Chunks:
     async def _next(self) -> Any:
         if isinstance(self._stream, AsyncGeneratorType):
             return await within(self._limit_s, anext(self._stream, _END))
-        return await within(self._limit_s, self._threads.run(lambda: next(self._stream, _END)))
+        try:
+            return await within(self._limit_s, self._threads.run(lambda: next(self._stream, _END)))
+        except (Late, asyncio.CancelledError):
+            self._given_up = True
+            raise
 
     async def _all(self) -> AsyncIterator[Any]:
         chunk = self._first
@@ -100,7 +105,7 @@ class Chunks:
         """Let the step end, also where nobody wants the rest."""
         if isinstance(self._stream, AsyncGeneratorType):
             await self._stream.aclose()
-        else:
+        elif not self._given_up:  # else a thread is still in it, and closes it by letting go of it
             await self._threads.run(self._stream.close)
 
     async def send(

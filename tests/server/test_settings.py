@@ -1,0 +1,104 @@
+"""Settings: file, environment, flags, in that order; every problem at once; secrets are shown nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphkit import GraphError
+from graphkit.server.settings import Settings, read_settings
+
+
+def test_flags_override_the_environment_which_overrides_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("port: 1\nworkers: 2\nhost: a\ncors_origins: [https://a, https://b]\n")
+    environment = {"GRAPHKIT_PORT": "3", "GRAPHKIT_WORKERS": "4", "GRAPHKIT_API_KEYS": "k1, k2", "HOME": "/"}
+    found = read_settings(file, environment, {"port": 5, "host": None})
+    assert (found.port, found.workers, found.host) == (5, 4, "a")
+    assert (found.cors_origins, found.api_keys) == (("https://a", "https://b"), ("k1", "k2"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [("reload", "true", True), ("docs", "0", False), ("timeout_s", "2.5", 2.5), ("gzip_min_bytes", "0", 0)],
+)
+def test_texts_of_the_environment_become_values(name: str, text: str, value: Any) -> None:
+    assert getattr(read_settings(None, {f"GRAPHKIT_{name.upper()}": text}), name) == value
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("prot: 1\nworkers: many\n")
+    with pytest.raises(GraphError) as failed:
+        read_settings(file, {"GRAPHKIT_THREEDS": "1"}, {"api_key": "s3cret"})
+    problems = "\n".join(failed.value.problems)
+    assert len(failed.value.problems) == 4
+    for part in ("did you mean 'port'", "'many' is no value for workers", "GRAPHKIT_THREADS", "did you mean 'api_keys'"):
+        assert part in problems
+    assert "s3cret" not in problems
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"run_in": "thread"}, "did you mean 'threads'"),
+        ({"workers": 0}, "workers must be 1 or more"),
+        ({"timeout_s": -1.0}, "timeout_s must be 0 or more"),
+        ({"timeout_s": float("nan")}, "timeout_s must be 0 or more"),
+        ({"tls_cert": "a.pem"}, "give both"),
+        ({"reload": True, "workers": 2}, "reload works with one worker"),
+        ({"api_keys": ("",)}, "an empty key"),
+        ({"metrics": "all"}, "metrics is 'auto', 'off', 'requests', 'steps'"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        Settings(**settings)
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "- x"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "s.yaml").write_text(text)
+    with pytest.raises(GraphError, match="the settings"):
+        read_settings(tmp_path / "s.yaml", {})
+    with pytest.raises(GraphError, match="cannot be read"):
+        read_settings(tmp_path / "none.yaml", {})
+
+
+def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("")
+    assert read_settings(tmp_path / "s.yaml", {}) == Settings()
+
+
+def test_what_kubernetes_tells_of_a_service_named_graphkit_is_passed_over() -> None:
+    told = {
+        "GRAPHKIT_PORT": "tcp://10.0.0.1:80",
+        "GRAPHKIT_PORT_80_TCP_ADDR": "10.0.0.1",
+        "GRAPHKIT_SERVICE_HOST": "10.0.0.1",
+        "GRAPHKIT_SERVICE_PORT_HTTP": "80",
+        "GRAPHKIT_DOT": "/usr/bin/dot",
+    }
+    assert read_settings(None, told) == Settings()
+
+
+def test_secrets_are_shown_nowhere() -> None:
+    settings = Settings(api_keys=("s3cret",), tls_key_password="s3cret", port=1)
+    assert "s3cret" not in repr(settings)
+    assert "s3cret" not in str(settings.masked())
+    assert repr(settings) == "Settings(port=1, tls_key_password='***', api_keys='***')"
+    with pytest.raises(GraphError) as failed:
+        read_settings(None, {}, {"tls_key_password": {"s3cret": 1}})
+    assert "s3cret" not in str(failed.value)
+
+
+def test_keys_come_from_a_file_too(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("# of the team\nfirst\n\n  second \n")
+    assert Settings(api_keys=("zero",), api_keys_file=str(file)).keys() == ("zero", "first", "second")
+    file.write_text("# nobody\n")
+    with pytest.raises(GraphError, match="holds no key"):
+        Settings(api_keys_file=str(file)).keys()
+    with pytest.raises(GraphError, match="cannot be read"):
+        Settings(api_keys_file=str(tmp_path / "none")).keys()
