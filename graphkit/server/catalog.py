@@ -174,6 +174,8 @@ class Catalog:
             raise BadRequest(f"model {address.model!r} takes requests of the Open Inference Protocol only")
         if not tensors or protocol not in ("v2", "oip"):
             return None
+        if type(event.body) is not dict:
+            raise BadRequest("an inference request is a JSON object with a list of tensors under 'inputs'")
         name, _, version = address.model.partition(":")
         model = None if served is None else served.object
         exchange = Exchange(event.body, model, name or self._flow, version)

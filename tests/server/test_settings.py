@@ -35,7 +35,12 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         read_settings(file, {"GRAPHKIT_THREEDS": "1"}, {"api_key": "s3cret"})
     problems = "\n".join(failed.value.problems)
     assert len(failed.value.problems) == 4
-    for part in ("did you mean 'port'", "'many' is no value for workers", "GRAPHKIT_THREADS", "did you mean 'api_keys'"):
+    for part in (
+        "did you mean 'port'",
+        "'many' is no value for workers",
+        "GRAPHKIT_THREADS",
+        "did you mean 'api_keys'",
+    ):
         assert part in problems
     assert "s3cret" not in problems
 

@@ -36,7 +36,10 @@ class Same(V2ModelServer):
     def load(self) -> None: ...
 
     def predict(self, request: Any) -> Any:
-        return request["inputs"]
+        inputs = request["inputs"]
+        if isinstance(inputs, list) and any(hasattr(item, "read") for item in inputs):
+            raise BadRequest("pictures are not expected")
+        return inputs
 
 
 class Unloaded(V2ModelServer):

@@ -88,7 +88,9 @@ def test_a_packed_body_is_unpacked(asked: Ask, pack: Callable[[bytes], bytes]) -
     ],
 )
 def test_a_packed_body_is_unpacked_within_limits(asked: Ask, body: bytes, coding: str, status: int) -> None:
-    found = asked(sizes, "POST", "/", Settings(max_body_bytes=100_000), content=body, headers={"content-encoding": coding})
+    found = asked(
+        sizes, "POST", "/", Settings(max_body_bytes=100_000), content=body, headers={"content-encoding": coding}
+    )
     assert found.status_code == status
 
 
@@ -179,7 +181,9 @@ def test_a_quick_step_that_hangs_on_the_loop_is_interrupted(asked: Ask) -> None:
 
 
 def test_a_refused_encoding_of_text_is_answered(asked: Ask) -> None:
-    assert asked(models, "POST", INFER, content=b"\xff", headers={"content-type": "application/json"}).status_code == 400
+    assert (
+        asked(models, "POST", INFER, content=b"\xff", headers={"content-type": "application/json"}).status_code == 400
+    )
 
 
 # ---- browsers -----------------------------------------------------------------------------------------------
@@ -233,9 +237,7 @@ def test_questions_about_the_server(asked: Ask) -> None:
     assert asked(models, "GET", "/v2").json()["extensions"] == ["binary_tensor_data", "streaming_answers"]
     assert asked(models, "GET", "/v2/health/live").json() == {"live": True}
     assert asked(models, "GET", "/v2/health/ready").json() == {"ready": True, "live": True}
-    assert asked(models, "GET", "/v2/models").json() == {
-        "models": ["linear", "same", "versioned:1", "versioned:2"]
-    }
+    assert asked(models, "GET", "/v2/models").json() == {"models": ["linear", "same", "versioned:1", "versioned:2"]}
     assert asked(models, "GET", "/v2/models/linear/ready").json() == {"name": "linear", "ready": True}
     about = asked(models, "GET", "/v2/models/versioned/versions/2").json()
     assert (about["name"], about["version"], about["versions"]) == ("versioned", "2", ["1", "2"])

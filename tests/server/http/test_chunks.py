@@ -1,4 +1,4 @@
-"""Answers in chunks: each is sent when it is yielded, failures are told, and nobody yields for a client that is gone."""
+"""Answers in chunks: each is sent when it is yielded, failures are told, nobody yields for a client that left."""
 
 from __future__ import annotations
 

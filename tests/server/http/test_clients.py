@@ -7,12 +7,10 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from conftest import Served
+from tests.server.http.processes import Served
 
 CLIENTS = Path(__file__).parent / "clients"
 KSERVE = "kserve==0.21.0"

@@ -22,6 +22,8 @@ from graphkit import GraphError, new_flow
 from graphkit.server.http.serve import serve
 from graphkit.server.settings import Settings
 
+CODE = "import graphkit\ngraph = graphkit.new_flow()\ngraph.to(%s).respond()\n"
+
 
 class Clients:
     """Clients that send numbered requests one after the other until they are told that the connection ends."""
@@ -143,7 +145,7 @@ def test_a_certificate_makes_it_https(serving: Callable[..., Any], tmp_path: Pat
 
 def test_code_that_changes_is_served_anew(tmp_path: Path) -> None:
     code = tmp_path / "app.py"
-    code.write_text("import graphkit\ngraph = graphkit.new_flow()\ngraph.to(name='s', handler='(event + 1)').respond()\n")
+    code.write_text(CODE % "name='s', handler='(event + 1)'")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -156,7 +158,12 @@ def test_code_that_changes_is_served_anew(tmp_path: Path) -> None:
     with log.open("wb") as out:
         environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
         process = subprocess.Popen(
-            [sys.executable, "-c", script], cwd=tmp_path, env=environment, stdout=out, stderr=out, start_new_session=True
+            [sys.executable, "-c", script],
+            cwd=tmp_path,
+            env=environment,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
     try:
         assert answer_of(port, "2"), log.read_text()
@@ -191,7 +198,7 @@ def test_what_cannot_be_opened_is_told_before_anything_is_served() -> None:
 
 
 def test_workers_that_cannot_start_end_the_server(tmp_path: Path) -> None:
-    (tmp_path / "bad.py").write_text("import graphkit\ngraph = graphkit.new_flow()\ngraph.to('Lost', name='s').respond()\n")
+    (tmp_path / "bad.py").write_text(CODE % "'Lost', name='s'")
     root = Path(__file__).resolve().parents[3]
     script = (
         "from graphkit.server.http.serve import serve; from graphkit.server.settings import Settings; "

@@ -244,3 +244,10 @@ def test_a_flow_answers_under_its_own_name() -> None:
     graph.to(name="add", handler="([sum(row) for row in event['inputs']])").respond()
     answer = graph.to_mock_server().test("/v2/models/sum/infer", {"inputs": [tensor()]})
     assert (answer["model_name"], answer["outputs"][0]["data"]) == ("sum", [3.0, 7.0])
+
+
+@pytest.mark.parametrize("body", [None, b"", "[]"])
+def test_a_binary_request_without_json_is_refused(server: GraphServer, body: Any) -> None:
+    headers = {"Inference-Header-Content-Length": "0"}
+    response = server.test("/v2/models/total/infer", body, "POST", headers=headers, silent=True)
+    assert (response.status_code, response.content_type) == (400, "application/json")
