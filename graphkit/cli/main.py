@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "validate": "Check a graph: structure, names, models.",
         "describe": "Tell in words what a graph is.",
         "plot": "Draw a graph into a file.",
+        "export": "Write a notebook's graph as a folder that runs anywhere.",
         "run": "Send the rows of a file through a graph.",
         "completion": "Print the completion script of a shell.",
     }

@@ -19,7 +19,6 @@ from graphkit.export.module import module_text
 from graphkit.export.packages import (
     LocalModules,
     imported_modules,
-    is_local,
     optional_modules,
     own_requirement,
     requirements_of,
@@ -36,6 +35,7 @@ GRAPH = "graph.yaml"
 CASES = "cases.yaml"
 REQUIREMENTS = "requirements.txt"
 MODULE = "steps"
+_TITLE = "What the steps of the graph are made of, written by graphkit's export from where the graph was built."
 
 
 class Source(msgspec.Struct, kw_only=True):
@@ -92,9 +92,12 @@ class App(msgspec.Struct, kw_only=True):
 class Check(msgspec.Struct, kw_only=True):
     """What a fresh process said of an app's folder."""
 
+    #: Recorded cases that it answered as before.
     cases: int = 0
     #: Modules that it had to load to run the app.
     modules: tuple[str, ...] = ()
+    #: What to tell the user.
+    notes: tuple[str, ...] = ()
 
 
 def collect_app(source: Source, *, artifacts: str = "copy", allow_pickle: bool = False) -> App:
@@ -125,14 +128,13 @@ def collect_app(source: Source, *, artifacts: str = "copy", allow_pickle: bool =
     files = Artifacts(artifacts, allow_pickle=allow_pickle)
     _place_artifacts(server, source.frozen, files)
     lazy = any(is_lazy_annotations(statement.node) for statement in statements)
-    module, texts = _module(collector.taken, lazy)
+    module = module_text(collector.taken, _TITLE, lazy_annotations=lazy) if collector.taken else ""
     local = LocalModules()
-    imports = {name for each in texts.values() for name in imported_modules(each)}
-    optional = {name for each in texts.values() for name in optional_modules(each)}
-    local.add(imports | rewriter.named)
-    imports |= local.imports | rewriter.named
+    local.add(imported_modules(module) | rewriter.named)
+    imports = imported_modules(module) | local.imports | rewriter.named
     found, unknown = requirements_of(
-        (name for name in imports if name.partition(".")[0] not in local.names), optional | local.optional
+        (name for name in imports if name.partition(".")[0] not in local.names),
+        optional_modules(module) | local.optional,
     )
     problems = [
         *collector.problems,
@@ -142,8 +144,10 @@ def collect_app(source: Source, *, artifacts: str = "copy", allow_pickle: bool =
     if problems:
         # without sources, that is what to say first
         raise ExportError(problems=[*([unreadable] if unreadable else []), *dict.fromkeys(problems)])
+    # unless the user's own module is called so
+    name = MODULE if MODULE not in local.names else f"graph_{MODULE}"
     settings = AppSettings(
-        modules=(*module, *local.names),
+        modules=(*([name] if module else []), *local.names),
         allow=tuple(sorted(name for name in rewriter.named if name.partition(".")[0] not in local.names)),
         artifacts=tuple(files.copies),
         allow_pickle=files.pickles,
@@ -152,7 +156,7 @@ def collect_app(source: Source, *, artifacts: str = "copy", allow_pickle: bool =
     return App(
         graph=server,
         settings=settings,
-        texts=texts,
+        texts={f"{name}.py": module} if module else {},
         local=local.files,
         artifacts=files,
         requirements=found,
@@ -208,9 +212,9 @@ def write_app(
         files=files,
         requirements=tuple(f"{name}=={version}" for name, version in app.requirements.items()),
         allowed=app.settings.allow,
-        cases=app.source.cases[1],
+        cases=app.source.cases[1] if checked is None else checked.cases,
         checked=None if checked is None else checked.cases,
-        notes=app.source.notes,
+        notes=app.source.notes if checked is None else (*app.source.notes, *checked.notes),
     )
 
 
@@ -225,14 +229,6 @@ def _statements(source: Source) -> tuple[list[Statement], str]:
         return statements_of(cells, package=source.home.get("__package__")), ""
     except ExportError as exc:
         return [], exc.message
-
-
-def _module(taken: Mapping[Statement, set[str]], lazy: bool) -> tuple[tuple[str, ...], dict[str, str]]:
-    if not taken:
-        return (), {}
-    name = MODULE if not is_local(MODULE) else f"graph_{MODULE}"
-    title = "What the steps of the graph are made of, written by graphkit's export from where the graph was built."
-    return (name,), {f"{name}.py": module_text(taken, title, lazy_annotations=lazy)}
 
 
 def _initializer(server: dict[str, Any], given: Any, rewriter: Rewriter) -> None:

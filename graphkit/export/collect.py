@@ -271,8 +271,10 @@ class Collector:
             return
         known = [key for key in (*self.names, *self._home) if isinstance(key, str) and not key.startswith("_")]
         was = self._binding.get(name)
-        reason = f"which is not there any more (it was defined in {was[-1].label})" if was else "which is not defined"
-        self._problem(name, user, f"{reason}{nearest(name, known)}")
+        if was:
+            self._problem(name, user, f"which is not there any more (it was defined in {was[-1].label})")
+        else:
+            self._problem(name, user, f"which is not defined{nearest(name, known)}")
 
     def _need_maybe(self, name: str, user: str) -> None:
         if name in self._done or not self.knows(name):

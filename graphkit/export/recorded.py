@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from graphkit.cases.case import Case
-from graphkit.cases.check import Answers, check_case
+from graphkit.cases.check import Answers, CaseResult, check_case
 from graphkit.cases.file import CaseFile
 from graphkit.core.errors import CaseError
 
@@ -64,8 +66,26 @@ def _made_anew(value: Any, run_id: str, place: str) -> Iterator[str]:
             yield from _made_anew(item, run_id, f"{place}[{index}]")
 
 
-def replayed(file: Path, server: Answers) -> tuple[list[str], int]:
-    """Replay the cases of a file on a server; returns every difference as a sentence, and how many cases there were.
+class Replayed(msgspec.Struct, frozen=True):
+    """A case that was answered otherwise.
+
+    Attributes
+    ----------
+    case
+        The case as it was recorded.
+    found
+        The same request with the answer that was found; ``None`` if that cannot be written down.
+    text
+        Where they differ.
+    """
+
+    case: Case
+    found: Case | None
+    text: str
+
+
+def replayed(file: Path, server: Answers) -> tuple[list[Replayed], int]:
+    """Replay the cases of a file on a server; returns those that differ, and how many cases there were.
 
     Parameters
     ----------
@@ -77,14 +97,32 @@ def replayed(file: Path, server: Answers) -> tuple[list[str], int]:
     if not file.exists():
         return [], 0
     cases = CaseFile.load(file)
-    problems = []
-    for case in cases:
-        result = check_case(server, case)
-        if not result.passed:
-            found = "; ".join(map(str, result.differences[:5]))
-            request = f"{case.method} {case.path}" + (f" with {_shown(case.body)}" if case.body is not None else "")
-            problems.append(f"a fresh process answers {request} differently: {found}")
-    return problems, len(cases)
+    results = [check_case(server, case) for case in cases]
+    return [_difference(result) for result in results if not result.passed], len(cases)
+
+
+def _difference(result: CaseResult) -> Replayed:
+    case = result.case
+    request = f"{case.method} {case.path}" + (f" with {_shown(case.body)}" if case.body is not None else "")
+    places = "; ".join(map(str, result.differences[:5]))
+    found: Case | None = msgspec.structs.replace(case, status=result.status, answer=result.answer)
+    try:
+        assert found is not None
+        found.to_dict()
+    except CaseError:
+        found = None  # the difference itself is told all the same
+    return Replayed(case, found, f"{request}: {places}")
+
+
+def without_cases(file: Path, names: Collection[str]) -> int:
+    """Take cases out of a file, which goes when none is left; returns how many are left."""
+    before = CaseFile.load(file)
+    kept = msgspec.structs.replace(before, cases=tuple(case for case in before if case.name not in names))
+    if kept.cases:
+        kept.save(file)
+    else:
+        file.unlink()
+    return len(kept)
 
 
 def _shown(body: Any) -> str:

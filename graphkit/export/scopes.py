@@ -69,6 +69,8 @@ def names_of(node: ast.stmt, text: str, *, lazy_annotations: bool = False) -> Na
             now.add(symbol.get_name())
     for child in top.get_children():
         _below(child, True, now, later)
+    if isinstance(node, ast.Delete):
+        binds.clear()  # to symtable this binds too
     return Names(frozenset(binds), frozenset(now), frozenset(later - now), frozenset(maybe - now - later))
 
 

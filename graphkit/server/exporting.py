@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def export(graph: Any, folder: str | Path, **options: Any) -> Exported:
     """Write a server, or the root of a graph, as a folder; parameters as in ``GraphServer.export``."""
-    from graphkit.server.export_check import export_app
+    from graphkit.server.export_graph import export_app
 
     return export_app(graph, folder, **options)
 

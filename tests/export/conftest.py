@@ -15,7 +15,7 @@ import pytest
 
 from graphkit.export.cells import Cell
 from graphkit.export.report import Exported
-from graphkit.server.export_check import export_app
+from graphkit.server.export_graph import export_app
 from graphkit.server.notebook_file import code_cells, plain_python, run_notebook
 
 PACKAGE = Path(__file__).resolve().parents[2]

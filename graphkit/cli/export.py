@@ -1,0 +1,69 @@
+"""``graphkit export``: a notebook or a module as a folder that runs anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from graphkit.cli import common
+from graphkit.core.errors import ExportError, GraphkitError
+
+
+@click.command(
+    epilog="""\b
+Examples
+  graphkit export notebook.ipynb app/
+  graphkit export notebook.ipynb:server app/       # of several graphs
+  graphkit export train.py:graph app/ --allow-pickle
+  graphkit test app/ && graphkit serve app/
+
+\b
+Exit status: 0 the app stands, 1 something cannot be exported, or a fresh process answers otherwise (everything is
+listed, and nothing was written), 2 the target cannot be opened."""
+)
+@common.target
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@common.module
+@click.option("--reference", is_flag=True, help="Leave model files where they are, rather than copy them into the app.")
+@click.option(
+    "--allow-pickle", is_flag=True,
+    help="Let the very model files load that may run code (pickle, joblib): their hashes go into settings.yaml.",
+)  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace an app that was exported before and not changed since.")
+@click.option("--no-verify", is_flag=True, help="Do not try the app in a fresh process.")
+def command(
+    target: str,
+    folder: Path,
+    module: str | None,
+    reference: bool,
+    allow_pickle: bool,
+    overwrite: bool,
+    no_verify: bool,
+) -> None:
+    """Write a graph as a folder that runs anywhere: spec, code, pinned requirements, recorded cases.
+
+    TARGET is a notebook, module:attribute, a Python file or a saved graph (see graphkit --help). The cells of a
+    notebook are run, but for those tagged "skip"; requests that it tests become the app's recorded cases. FOLDER is
+    where the app comes to stand once a fresh process has answered them as the notebook did.
+    """
+    from graphkit.server.export_graph import export_target
+
+    try:
+        done = export_target(
+            target,
+            folder,
+            module=module,
+            artifacts="reference" if reference else "copy",
+            allow_pickle=allow_pickle,
+            exist_ok=overwrite,
+            verify=not no_verify,
+        )
+    except ExportError as exc:
+        for problem in exc.problems:
+            click.secho(problem, fg="red", err=True)
+        click.secho(f"{target} is not exported: nothing was written", fg="red", bold=True, err=True)
+        raise common.Failed from exc
+    except GraphkitError as exc:
+        raise common.Unusable(exc.message) from exc
+    click.echo(str(done))

@@ -1,0 +1,157 @@
+"""Exports what a user names or holds: what an app needs of a server is taken from it here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from graphkit.build.freeze import freeze
+from graphkit.build.picture import topology_of
+from graphkit.core.errors import GraphError
+from graphkit.core.namespace import caller_namespace
+from graphkit.export.app import Source, collect_app, write_app
+from graphkit.export.cells import Cell
+from graphkit.export.recorded import recorded_cases
+from graphkit.export.report import Exported
+from graphkit.runtime.resolve import as_namespace
+from graphkit.server.code_files import importing_from
+from graphkit.server.export_check import check_app, further_requirements
+from graphkit.server.graph_server import GraphServer
+from graphkit.server.notebook_file import code_cells, plain_python
+from graphkit.server.target import open_target
+from graphkit.view.outline import outline
+
+
+def export_app(
+    graph: Any,
+    folder: str | Path,
+    *,
+    artifacts: str = "copy",
+    allow_pickle: bool = False,
+    exist_ok: bool = False,
+    verify: bool = True,
+    namespace: Any = None,
+    cells: list[Cell] | None = None,
+) -> Exported:
+    """Write a graph as a folder that runs anywhere, and let a fresh process replay its last runs.
+
+    Parameters
+    ----------
+    graph
+        A server, or the root of a graph; of a root, the server that was bound last brings parameters and runs.
+    folder
+        Where to write.
+    artifacts
+        ``"copy"`` puts model files into the app, ``"reference"`` leaves them where they are.
+    allow_pickle
+        Let the very model files load that may run code (pickles): their hashes are written into the settings.
+    exist_ok
+        Replace an app that was exported before; what others put there or changed is never lost.
+    verify
+        Try the app in a fresh process before it takes its place.
+    namespace
+        The globals of the notebook or module that the code stands in; left out, the server's or the caller's.
+    cells
+        The source of what ran there; left out, it is looked for.
+
+    Raises
+    ------
+    ExportError
+        With everything that cannot be exported; or with every answer that a fresh process gives differently.
+    """
+    server = graph if isinstance(graph, GraphServer) else server_of(graph)
+    names = _names(server, namespace)
+    home = names if isinstance(names.get("__name__"), str) else caller_namespace()
+    source = _source(server, names, home, cells)
+    app = collect_app(source, artifacts=artifacts, allow_pickle=allow_pickle)
+    if not verify:
+        return write_app(app, folder, overwrite=exist_ok)
+    return write_app(
+        app, folder, overwrite=exist_ok, check=partial(check_app, server=server), more=further_requirements
+    )
+
+
+def export_target(name: str | Path, folder: str | Path, *, module: str | None = None, **options: Any) -> Exported:
+    """Open what a user names (a notebook, a Python file, ``module:attribute``) and export its graph.
+
+    Parameters
+    ----------
+    name
+        As :func:`graphkit.server.target.open_target` takes it. The cells of a notebook are run, without those tagged
+        ``skip``; what it tests meanwhile becomes the recorded cases.
+    folder, **options
+        As in :func:`export_app`.
+    module
+        Where a saved graph finds its code.
+    """
+    text, place = str(name), Path(folder).absolute()
+    if ".ipynb" not in text:
+        return export_app(open_target(text, module).server, place, **options)
+    head, dot, attribute = text.partition(".ipynb")
+    file = Path(head + dot).absolute()
+    with _working_in(file.parent):
+        target = open_target(f"{file}{attribute}", module)
+        cells = [Cell(plain_python(source), f"cell {number} of {file.name}") for number, source in code_cells(file)]
+        return export_app(target.server, place, cells=cells, **options)
+
+
+@contextmanager
+def _working_in(folder: Path) -> Iterator[None]:
+    """Work in a folder, as a notebook does in its own: paths count from there, and modules there can be imported."""
+    if not folder.is_dir():
+        yield  # that there is no such notebook is told by whoever opens it
+        return
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        with importing_from(folder):
+            yield
+    finally:
+        os.chdir(before)
+
+
+def server_of(graph: Any) -> GraphServer:
+    """Return the server that a root was bound by last, or a new one."""
+    bound = getattr(graph, "_bound", None)
+    server = getattr(getattr(bound, "context", None), "server", None)
+    if isinstance(server, GraphServer) and server.graph is graph:
+        return server
+    return GraphServer(graph)
+
+
+def _names(server: GraphServer, namespace: Any) -> Mapping[str, Any]:
+    if namespace is not None:
+        return as_namespace(namespace)
+    return server._namespace if server._namespace is not None else caller_namespace()
+
+
+def _source(server: GraphServer, names: Mapping[str, Any], home: Mapping[str, Any], cells: list[Cell] | None) -> Source:
+    if server.graph is None or not server.graph.get_children():
+        raise GraphError("the graph has no steps, so that there is nothing to export")
+    server.graph._check()
+    fields = server.to_dict()
+    fields.pop("graph_initializer", None)
+    text, count, notes = recorded_cases(server.runs)
+    frozen = freeze(server.graph)
+    return Source(
+        server=fields,
+        initializer=server.graph_initializer,
+        frozen=frozen,
+        names=names,
+        home=home,
+        cells=cells,
+        cases=(text, count),
+        outline=outline(topology_of(server.graph, frozen.spec)),
+        version=own_version(),
+        notes=tuple(notes),
+    )
+
+
+def own_version() -> str:
+    """Return graphkit's own version."""
+    return str(getattr(sys.modules["graphkit"], "__version__", "0"))

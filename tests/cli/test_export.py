@@ -1,0 +1,107 @@
+"""``graphkit export``: from a notebook or a module to a folder, without a notebook."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+CELLS = [
+    (["skip"], "raise RuntimeError('not for everyone')"),
+    ([], "import graphkit\nfrom lib import shift"),
+    ([], "def scale(x):\n    return shift(x) * 2"),
+    ([], "%%time\ngraph = graphkit.new_flow()\ngraph.to(scale).respond()\nserver = graph.to_mock_server()"),
+    ([], "!echo hello\nprint([server.test(body=x) for x in (1, 2)])"),
+]
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    """Write a notebook in a folder of its own, with a module beside it."""
+
+    def write(*cells):
+        folder = tmp_path / "work"
+        folder.mkdir(exist_ok=True)
+        made = [
+            {"cell_type": "code", "source": source, "metadata": {"tags": tags}, "outputs": [], "execution_count": None}
+            for tags, source in cells
+        ]
+        (folder / "lib.py").write_text("def shift(x):\n    return x + 1\n")
+        (folder / "demo.ipynb").write_text(
+            json.dumps({"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+        )
+        return "work/demo.ipynb"
+
+    return write
+
+
+def test_a_notebook_becomes_an_app_that_answers_alike(graphkit, notebook, tmp_path):
+    done = graphkit("export", notebook(*CELLS), "app")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        0,
+        f"{tmp_path / 'app'}/: 10 files; a fresh process answers all 2 recorded cases as before",
+    ), done.stderr
+    tested = graphkit("test", "app", "-q")
+    assert (tested.returncode, tested.stdout) == (0, "2 passed\n"), tested.stderr
+    text = (tmp_path / "app" / "steps.py").read_text()
+    assert "def scale" in text
+    assert "echo" not in text
+    assert "new_flow" not in text
+    assert sorted(path.name for path in (tmp_path / "app").iterdir() if path.name[0] != ".") == [
+        "README.md", "cases.yaml", "deploy", "graph.yaml", "lib.py", "requirements.txt", "settings.yaml", "steps.py",
+    ]  # fmt: skip
+
+
+def test_the_app_is_described_validated_and_exported_again(graphkit, notebook, tmp_path):
+    graphkit("export", notebook(*CELLS), "app")
+    assert graphkit("validate", "app").returncode == 0
+    assert "scale" in graphkit("describe", "app").stdout
+    assert graphkit("export", notebook(*CELLS), "app").returncode == 1
+    assert graphkit("export", notebook(*CELLS), "app", "--overwrite").returncode == 0
+    (tmp_path / "app" / "steps.py").write_text("# mine")
+    again = graphkit("export", notebook(*CELLS), "app", "--overwrite")
+    assert (again.returncode, "changed since it was exported: 'steps.py'" in again.stderr) == (1, True)
+
+
+def test_a_module_is_exported(graphkit, write, tmp_path):
+    write(
+        "train.py",
+        """
+        import graphkit
+        BY = 3
+        def scale(x):
+            return x * BY
+        def make():
+            graph = graphkit.new_flow()
+            graph.to(scale).respond()
+            return graph
+        if __name__ == "__main__":
+            print(make())
+        """,
+    )
+    done = graphkit("export", "train.py:make", "app")
+    assert done.returncode == 0, done.stderr
+    assert "there are no recorded cases" in done.stdout
+    assert "BY = 3" in (tmp_path / "app" / "steps.py").read_text()
+
+
+def test_what_cannot_be_exported_is_listed_with_its_cells(graphkit, notebook, tmp_path):
+    name = notebook(
+        ([], "import graphkit\ngraph = graphkit.new_flow()"),
+        ([], "def one(x):\n    return missing(x)"),
+        ([], "def two(x):\n    return one(x) + lost"),
+        ([], "graph.to(two).to(object().__str__, name='three').respond()"),
+    )
+    done = graphkit("export", name, "app")
+    assert done.returncode == 1
+    assert "'one' in cell 2 of demo.ipynb uses 'missing', which is not defined" in done.stderr
+    assert "'two' in cell 3 of demo.ipynb uses 'lost', which is not defined" in done.stderr
+    assert "step 'three'" in done.stderr
+    assert "nothing was written" in done.stderr
+    assert not (tmp_path / "app").exists()
+
+
+def test_a_target_that_cannot_be_opened_ends_with_two(graphkit, notebook):
+    assert graphkit("export", "nothing.ipynb", "app").returncode == 2
+    failing = graphkit("export", notebook(([], "1 / 0")), "app")
+    assert (failing.returncode, "ZeroDivisionError" in failing.stderr) == (2, True)
