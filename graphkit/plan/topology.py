@@ -36,6 +36,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
     ``path`` is the full name (``flow/step``, ``models/iris``; the root itself is ``""``), ``parent`` the path of
     the flow or router that holds it, ``function`` the child function that it runs in (inherited; ``""`` is the root).
+    ``hides`` is how many steps a node of a folded picture stands for beside itself.
     """
 
     path: str
@@ -44,6 +45,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     step: AnyStep | Root
     parent: str | None
     function: str = ""
+    hides: int = 0
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):

@@ -220,12 +220,16 @@ class _Drawing:
             extra += f' penwidth="1.7"{"" if look.shape == "doubleoctagon" else " peripheries=2"}'
         if wrong:
             extra += ' style="filled,dashed" penwidth="2"'
-        classes = f'"{node.kind}{" answer" if answers else ""}{" problem" if wrong else ""}"'
+        classes = f'"{self._classes(node)}{" answer" if answers else ""}{" problem" if wrong else ""}"'
         return (
             f'\t{self.ids[path]} [label={self._label(node)} fillcolor="{theme.WRONG_FILL if wrong else look.fill}" '
             f'color="{theme.WRONG if wrong else look.line}"{extra} id="{node_id(path)}" class={classes} '
             f"tooltip={quoted_tooltip(self._tooltip(node))}]\n"
         )
+
+    def _classes(self, node: Node) -> str:
+        routed = node.parent is not None and self.nodes[node.parent].kind is Kind.ROUTER
+        return f"{node.kind}{' routed' if routed else ''}{' folded' if node.hides else ''}"
 
     def _label(self, node: Node) -> str:
         name = shortened(node.name) or str(node.kind)

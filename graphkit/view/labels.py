@@ -74,7 +74,7 @@ def described(node: Node) -> list[str]:
 
 
 def detail(node: Node) -> str:
-    """Return the small line below a name: a queue's path, or what class of router it is.
+    """Return the small line below a name: a queue's path, what class of router it is, or how much a box holds.
 
     >>> from graphkit.spec.steps import Queue
     >>> step = Queue(name="q", path="memory://q")
@@ -82,6 +82,10 @@ def detail(node: Node) -> str:
     'memory://q'
     """
     step = node.step
+    if node.hides and isinstance(step, Router):
+        return f"{node.hides:,} route{'' if node.hides == 1 else 's'}"
+    if node.hides and step.shape:
+        return step.comment or ""
     if isinstance(step, Queue):
         return step.path or ""
     if isinstance(step, Router):

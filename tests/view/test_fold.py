@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphkit.view.fold import MOST_ABREAST, fold
+from graphkit.view.dot import dot_source
+from graphkit.view.fold import MOST_ABREAST, fold, folded_to, groups_of, standing_for
 
 
 def names(topology: Any) -> list[str]:
@@ -94,3 +95,71 @@ def test_branches_that_lead_elsewhere_answer_or_can_fail_stay(build: Any) -> Non
     topology = build.graph(build.task("a"), *plain, *own, build.task("after", "on"), build.error("e"))
     small = names(fold(topology, wide_only=True))
     assert {"guarded", "answers", "on", "after", "... 16 branches ..."} < set(small)
+
+
+def nested(build: Any) -> Any:
+    return build.graph(
+        build.task("clean"),
+        build.flow("prepare", [build.task("x"), build.task("y", "x")], "clean"),
+        build.router("models", ["iris", "wine"], "prepare"),
+        build.queue("jobs", "models"),
+        build.task("later", "jobs", function="worker"),
+        build.task("done", "later", function="worker", responder=True),
+    )
+
+
+def test_what_holds_steps_can_be_folded(build: Any) -> None:
+    groups = groups_of(nested(build))
+    assert {key: (str(group.part), group.path, group.members) for key, group in groups.items()} == {
+        "in:prepare": ("flow", "prepare", ("prepare/x", "prepare/y")),
+        "in:models": ("router", "models", ("models/iris", "models/wine")),
+        "function:worker:": ("function", "later", ("done",)),
+    }
+
+
+def test_a_folded_group_is_one_node_that_is_linked_as_its_steps_were(build: Any) -> None:
+    topology = nested(build)
+    small = fold(topology, groups=groups_of(topology).values())
+    assert names(small) == ["clean", "prepare", "models", "jobs", "worker"]
+    assert ends(small) == {("clean", "prepare"), ("prepare", "models"), ("models", "jobs"), ("jobs", "worker")}
+    assert [node.hides for node in small.nodes.values()] == [0, 0, 2, 2, 0, 1]
+    assert small.ends == ("later",)
+
+
+def test_what_is_folded_inside_of_what_is_folded_is_hidden_with_it(build: Any) -> None:
+    inner = build.flow("inner", [build.router("models", ["iris"])])
+    topology = build.graph(build.flow("outer", [inner]), build.task("after", "outer"))
+    groups = groups_of(topology)
+    small = fold(topology, groups=groups.values())
+    assert names(small) == ["outer", "after"]
+    assert standing_for(groups.values()) == dict.fromkeys(
+        ["outer/inner", "outer/inner/models", "outer/inner/models/iris"], "outer"
+    )
+    assert names(fold(topology, groups=[groups["in:outer/inner"]])) == ["outer", "inner", "after"]
+
+
+def test_problems_are_marked_on_the_node_that_stands_for_their_step(build: Any) -> None:
+    topology = build.graph(build.flow("outer", [build.task("x", "nowhere")]))
+    small = fold(topology, groups=groups_of(topology).values())
+    assert [problem.path for problem in small.problems] == ["outer"]
+
+
+def test_as_much_is_folded_as_is_needed_plain_runs_first(build: Any) -> None:
+    steps = [build.router("models", [build.task(f"r{i}", function=f"f{i}") for i in range(20)])]
+    steps += [build.task(f"s{i}", "models" if not i else f"s{i - 1}") for i in range(30)]
+    topology = build.graph(*steps)
+    groups = groups_of(topology)
+    assert folded_to(topology, groups, 100) == []
+    assert folded_to(topology, groups, 40) == ["run:s3"]
+    assert folded_to(topology, groups, 10) == ["run:s3", "in:models"]
+    assert len(fold(topology, groups=[groups[key] for key in folded_to(topology, groups, 10)]).nodes) == 10
+
+
+def test_a_folded_node_says_how_much_it_holds(build: Any) -> None:
+    topology = nested(build)
+    dot = dot_source(fold(topology, groups=groups_of(topology).values()))
+    assert "flow of 2 steps" in dot
+    assert "2 routes" in dot
+    assert "function of 2 steps" in dot
+    assert dot.count("folded") == 3
+    assert "subgraph" not in dot
