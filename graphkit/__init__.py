@@ -29,6 +29,7 @@ from graphkit.core.errors import (
 from graphkit.core.event import Event, MockEvent, Response
 from graphkit.core.ids import Ids
 from graphkit.core.protocols import seam
+from graphkit.notebook.display import Display
 from graphkit.runtime.burst import BurstReport
 from graphkit.runtime.records import RunRecord
 from graphkit.server.exporting import export as export_graph
@@ -80,6 +81,7 @@ seam.check_stream = _opener.check
 seam.new_id = Ids().take
 seam.inspect = _inspect
 seam.doubts = _doubts
+seam.display = Display()
 
 #: Opens a stream by its URL: ``open_stream("memory://jobs")``, ``open_stream("file:///data/events.db")``.
 open_stream = seam.open_stream

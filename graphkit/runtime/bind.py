@@ -95,7 +95,7 @@ class Binder:
         self._constructors = Constructors()
         followed = _followed_queues(plan)
         targets = {
-            path: self._target(node, lookup, values.get(path), followed)
+            path: self.target_of(node, lookup, values.get(path), followed)
             for path, node in plan.topology.nodes.items()
             if plan.is_local(path)
         }
@@ -129,13 +129,14 @@ class Binder:
 
     # ---- resolving ----------------------------------------------------------------------------------------
 
-    def _target(
+    def target_of(
         self,
         node: Node,
         lookup: Lookup,
         given: Mapping[str, Any] | None,
         followed: Mapping[str, tuple[bool, bool]],
     ) -> Target:
+        """Return what a step is made of by what its names mean now; what is wrong is told to ``lookup``."""
         record, path = node.step, node.path
         if isinstance(record, Queue):
             return Target("queue", followed.get(path, (False, False)))
@@ -228,7 +229,7 @@ class Binder:
             prefix = f"{node.path}/" if node.path else ""
             routes = {key: steps[prefix + key] for key in node.step.routes if prefix + key in steps}
         old = self._made.get(node.path)
-        if old is not None and _still_good(old, node, target, routes) and not self._is_outdated(old):
+        if old is not None and still_good(old, node, target, routes) and not self._is_outdated(old):
             old.record = node.step
             if old.target[0].take_over(target) and self.context.pools is not None:
                 self.context.pools.forget(old)
@@ -320,7 +321,8 @@ def _routes_first(plan: Plan, targets: Mapping[str, Target]) -> list[str]:
     return [*ordered, *reversed(waiting)]
 
 
-def _still_good(old: BoundStep, node: Node, target: Target, routes: Mapping[str, BoundStep]) -> bool:
+def still_good(old: BoundStep, node: Node, target: Target, routes: Mapping[str, BoundStep]) -> bool:
+    """Return whether a step that was made is what the draft says, so that it is kept."""
     record, before = node.step, old.record
     if type(record) is not type(before) or old.function != node.function:
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from graphkit.plan.topology import Topology, why_an_id
@@ -24,6 +24,7 @@ def mime_bundle(
     topology: Topology,
     include: Iterable[str] | None = None,
     exclude: Iterable[str] | None = None,
+    drawn: tuple[Topology, Any, Any] | None = None,
     **attributes: Any,
 ) -> dict[str, Any]:
     """Return a graph in every form that notebooks show; for ``_repr_mimebundle_``. Never raises.
@@ -39,6 +40,8 @@ def mime_bundle(
         The graph; problems in it are marked.
     include, exclude
         MIME types that are wanted, and that are not.
+    drawn
+        A picture that was drawn already, with what it shows: the topology, and what :func:`fitting` returned.
     attributes
         Attributes of the graph in DOT, such as ``rankdir="LR"``.
 
@@ -65,19 +68,25 @@ def mime_bundle(
 
     warnings = [f"Warning: {doubt.message}." for doubt in topology.doubts[:_MOST_WARNINGS]]
     note = " ".join(filter(None, [note, why_an_id(topology), *warnings]))
-    drawn: list[tuple[Any, Any]] = []
+    made: list[tuple[Any, Any]] = [drawn[1:]] if drawn is not None and drawn[0] == shown else []
 
     def pipe(format: str) -> Any:
-        if not drawn:
-            drawn.append(_fitting(shown, attributes))
-        picture, svg = drawn[0]
+        if not made:
+            made.append(fitting(shown, **attributes))
+        picture, svg = made[0]
         return svg if format == "svg" else picture.pipe(format, timeout_s=_TIMEOUT_S)
 
     return image_bundle(pipe, alt_text(topology), text, include, exclude, note)
 
 
-def _fitting(topology: Topology, attributes: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return a picture and its SVG: from the top down, but from left to right where only that fits into a page."""
+def fitting(topology: Topology, **attributes: Any) -> tuple[Any, Any]:
+    """Return a picture and its SVG: from the top down, but from left to right where only that fits into a page.
+
+    Raises
+    ------
+    GraphkitError
+        If nothing draws it.
+    """
     from graphkit.view.picture import draw  # graphviz loads with the first picture
 
     picture = draw(topology, **attributes)

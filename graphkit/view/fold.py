@@ -38,7 +38,8 @@ class Part(str, Enum):
     __str__ = str.__str__
 
 
-_PLAIN_PARTS = (Part.RUN, Part.ROUTES, Part.BRANCHES)
+#: What is folded without being missed.
+PLAIN_PARTS = (Part.RUN, Part.ROUTES, Part.BRANCHES)
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +124,11 @@ def fold(topology: Topology, wide_only: bool = False, groups: Iterable[Group] | 
         ends=tuple(dict.fromkeys(stands.get(path, path) for path in topology.ends)),
         answer=None if topology.answer is None else stands.get(topology.answer, topology.answer),
         problems=tuple(replace(found, path=stands.get(found.path, found.path)) for found in topology.problems),
+        doubts=tuple(
+            replace(found, tail=stands.get(found.tail, found.tail), head=stands.get(found.head, found.head))
+            for found in topology.doubts
+            if stands.get(found.tail, found.tail) != stands.get(found.head, found.head)
+        ),
     )
 
 
@@ -149,8 +155,8 @@ def folded_to(topology: Topology, groups: Mapping[str, Group], most: int) -> lis
     """
     hidden: set[str] = set()
     chosen: list[Group] = []
-    plain = [group for group in groups.values() if group.part in _PLAIN_PARTS]
-    for group in [*plain, *(group for group in groups.values() if group.part not in _PLAIN_PARTS)]:
+    plain = [group for group in groups.values() if group.part in PLAIN_PARTS]
+    for group in [*plain, *(group for group in groups.values() if group.part not in PLAIN_PARTS)]:
         wide = group.part in (Part.ROUTES, Part.BRANCHES)
         if len(topology.nodes) - 1 - len(hidden) <= most and not wide:
             continue
