@@ -42,7 +42,8 @@ def command(target: str, module: str | None, form: str | None) -> None:
 
 def as_data(opened: Any) -> dict[str, Any]:
     """Return everything that is known of a target as plain data."""
-    return {"target": opened.name, **opened.server.to_dict(), "cases": _cases(opened)}
+    settings = _settings(opened).masked()
+    return {"target": opened.name, **opened.server.to_dict(), "cases": _cases(opened), "settings": settings}
 
 
 def as_lines(opened: Any) -> list[str]:
@@ -61,6 +62,7 @@ def as_lines(opened: Any) -> list[str]:
         "error stream": server.error_stream,
         "secrets": ", ".join(_secret(source) for source in server.secret_sources),
         "cases": ", ".join(_cases(opened)),
+        "settings": _settings(opened).told(),
     }
     lines += [f"{name}: {value}" for name, value in facts.items() if value and value != "sync"]
     return lines
@@ -70,6 +72,14 @@ def _secret(source: dict[str, Any]) -> str:
     value = source.get("source")
     shown = ", ".join(value) if isinstance(value, (list, tuple)) else value
     return f"{source.get('kind')} ({shown})" if shown else str(source.get("kind"))
+
+
+def _settings(opened: Any) -> Any:
+    """Return what ``graphkit serve`` would run the graph with, flags aside."""
+    from graphkit.server.settings import FILE, read_settings
+
+    file = None if opened.folder is None else opened.folder / FILE
+    return read_settings(file if file is not None and file.exists() else None)
 
 
 def _cases(opened: Any) -> list[str]:

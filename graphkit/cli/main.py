@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "describe": "Tell in words what a graph is.",
         "plot": "Draw a graph into a file.",
         "export": "Write a notebook's graph as a folder that runs anywhere.",
+        "serve": "Serve a graph over HTTP.",
         "run": "Send the rows of a file through a graph.",
         "completion": "Print the completion script of a shell.",
     }

@@ -12,12 +12,16 @@ import msgspec
 
 from graphkit.core.errors import GraphError, choices, nearest
 
+#: Name of the file beside a graph that holds settings, in its part ``server``.
+FILE = "settings.yaml"
 #: Variables of the environment begin with it: ``GRAPHKIT_PORT=80``.
 ENV_PREFIX = "GRAPHKIT_"
 #: Variables of that prefix which are no settings of a server.
 _OTHER_VARIABLES = frozenset({"GRAPHKIT_DOT"})
 # Kubernetes tells its pods of a service named "graphkit" in variables of the same prefix.
 _OF_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)")
+# The parts of such a file; without any, all of it is the server's.
+_PARTS = frozenset({"app", "server"})
 _SECRET = frozenset({"api_keys", "tls_key_password"})
 _HIDDEN = "***"
 
@@ -115,9 +119,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if problems:
             raise GraphError(problems=problems)
 
-    def __repr__(self) -> str:
+    def told(self) -> str:
+        """Return the settings that are not the default, without secrets, in one line.
+
+        >>> Settings(port=80, api_keys=("s3cret",)).told()
+        "port=80, api_keys='***'"
+        """
         changed = {name: value for name, value in self.masked().items() if value != _DEFAULTS[name]}
-        return f"Settings({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+        return ", ".join(f"{name}={value!r}" for name, value in changed.items())
+
+    def __repr__(self) -> str:
+        return f"Settings({self.told()})"
 
     def masked(self) -> dict[str, Any]:
         """Return the settings as a dict whose secrets are hidden."""
@@ -147,7 +159,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return (*self.api_keys, *found)
 
 
-_CHOICES = {
+#: What settings may be that are one of several words.
+CHOICES = {
     "run_in": ("auto", "loop", "threads"),
     "metrics": ("auto", "off", "requests", "steps"),
     "log_format": ("json", "text"),
@@ -166,7 +179,7 @@ _DEFAULTS = {
 
 def _problems(settings: Settings) -> list[str]:
     problems = []
-    for name, allowed in _CHOICES.items():
+    for name, allowed in CHOICES.items():
         value = getattr(settings, name)
         if value not in allowed:
             problems.append(f"{name} is {choices(allowed)}, found {value!r}{nearest(str(value), allowed)}")
@@ -192,7 +205,7 @@ def read_settings(
     Parameters
     ----------
     file
-        A YAML file of settings by name; left out, only the others count.
+        A YAML file of settings by name, or one that has them in its part ``server``; left out, only the others count.
     environ
         The environment, ``os.environ`` when left out: ``GRAPHKIT_PORT=80``; several values are parted by commas.
     flags
@@ -248,6 +261,8 @@ def _from_file(file: str | Path | None, problems: list[str]) -> list[tuple[str, 
     except (OSError, UnicodeError, yaml.YAMLError) as exc:
         problems.append(f"the settings {str(file)!r} cannot be read: {exc}")
         return []
+    if isinstance(found, dict) and not found.keys().isdisjoint(_PARTS):
+        found = found.get("server")
     if found is None:
         return []
     if not isinstance(found, dict):
@@ -256,6 +271,20 @@ def _from_file(file: str | Path | None, problems: list[str]) -> list[tuple[str, 
     # the part "app" says which code and files an exported app may use; export.settings reads it
     own = {name: value for name, value in found.items() if name != "app"}
     return [(f"{str(name)!r} in {str(file)!r}", str(name), value) for name, value in own.items()]
+
+
+def file_beside(target: str | Path) -> Path | None:
+    """Return the file of settings beside a graph in a folder or file, if there is one.
+
+    >>> file_beside("package.module:graph")
+    """
+    text = str(target)
+    for name in (text, text.rpartition(":")[0]):
+        path = Path(name)
+        if name and path.exists():
+            file = (path if path.is_dir() else path.parent) / FILE
+            return file if file.exists() else None
+    return None
 
 
 def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, Any]]:

@@ -93,14 +93,17 @@ def asgi_app(server_or_target: Any, settings: Settings | None = None) -> App:
     return App(as_server(server_or_target), settings or Settings())
 
 
-def as_server(given: Any) -> GraphServer:
-    """Return the server of what can be served: a server itself, a graph, or the text that names one."""
+def as_server(given: Any, module: str | None = None) -> GraphServer:
+    """Return the server of what can be served: a server itself, a graph, or the text that names one.
+
+    ``module`` is where a saved graph finds its code.
+    """
     if isinstance(given, GraphServer):
         return given
     if isinstance(given, str) or hasattr(given, "__fspath__"):
         from graphkit.server.target import open_target
 
-        return open_target(given).server
+        return open_target(given, module).server
     return mock_server(given) if isinstance(given, RootFlowStep) else GraphServer(given)
 
 

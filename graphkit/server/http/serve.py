@@ -27,17 +27,20 @@ class Factory:
         What is served: a text that names it, or (with one worker) a server.
     settings
         Of the application.
+    module
+        Where a saved graph finds its code.
     """
 
-    def __init__(self, target: Any, settings: Settings) -> None:
+    def __init__(self, target: Any, settings: Settings, module: str | None = None) -> None:
         self.target = target
         self.settings = settings
+        self.module = module
 
     def __call__(self) -> App:
         """Return the application; a target that cannot be opened ends the process."""
         set_up_logs(self.settings)
         try:
-            return _DrainingApp(as_server(self.target), self.settings)
+            return _DrainingApp(as_server(self.target, self.module), self.settings)
         except GraphkitError as exc:
             if not isinstance(self.target, str):
                 raise
@@ -76,7 +79,7 @@ def drain_on_sigterm(questions: Questions, drain_s: float) -> None:
     signal.signal(signal.SIGTERM, drain)
 
 
-def serve(target: Any, settings: Settings | None = None) -> None:
+def serve(target: Any, settings: Settings | None = None, module: str | None = None) -> None:
     """Serve a graph until the process is told to end.
 
     Parameters
@@ -86,6 +89,8 @@ def serve(target: Any, settings: Settings | None = None) -> None:
         or a graph too.
     settings
         Where it listens, how many workers there are, and the application's limits.
+    module
+        Where a saved graph finds its code: a module or a Python file.
 
     Raises
     ------
@@ -104,7 +109,7 @@ def serve(target: Any, settings: Settings | None = None) -> None:
             "serve('module:attribute')"
         )
     set_up_logs(settings)
-    factory = Factory(str(target) if text else as_server(target), settings)
+    factory = Factory(str(target) if text else as_server(target), settings, module)
     config = uvicorn.Config(factory, **_options(settings))
     before = signal.signal(signal.SIGTERM, _ended) if _in_main_thread() else None
     try:
@@ -114,8 +119,12 @@ def serve(target: Any, settings: Settings | None = None) -> None:
             _supervise(config)
         else:
             if text:
-                factory.target = as_server(str(target))  # opened here, so that its errors reach the caller
+                factory.target = as_server(str(target), module)  # opened here: its errors reach the caller
             uvicorn.Server(config).run()
+    except SystemExit as exc:  # uvicorn's word for it
+        if exc.code in (1, _STARTUP_FAILURE):
+            raise GraphError("the server could not start; the log tells why") from exc
+        raise
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,93 @@
+"""``graphkit serve``, and what ``graphkit describe`` tells of its settings."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def answer_of(url: str, body: object, headers: dict[str, str]) -> httpx.Response:
+    end = time.monotonic() + 30
+    while True:
+        try:
+            return httpx.post(url, json=body, headers=headers, timeout=5)
+        except httpx.TransportError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_graph_is_served_until_it_is_told_to_end(app: Path, write, environment, tmp_path, workers):
+    port = free_port()
+    write("settings.yaml", f"server: {{port: 1, workers: {workers}, drain_s: 0}}")
+    environment = {**environment, "GRAPHKIT_PORT": str(port), "GRAPHKIT_API_KEYS": "s3cret"}
+    command = [sys.executable, "-m", "graphkit", "serve", "app.py", "--log-level", "warning"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            assert answer_of(url, {"x": 4}, {"x-api-key": "s3cret"}).json() == {"twice": 8}
+            assert answer_of(url, {"x": 4}, {}).status_code == 401
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+
+
+def test_describe_tells_the_settings_without_secrets(app: Path, write, graphkit, environment):
+    write("settings.yaml", "server: {port: 81, api_keys: [s3cret]}\napp: {}")
+    environment["GRAPHKIT_WORKERS"] = "3"
+    told = graphkit("describe", "app.py").stdout
+    assert "settings: port=81, workers=3, api_keys='***'" in told
+    settings = json.loads(graphkit("describe", "app.py", "--json").stdout)["settings"]
+    assert (settings["port"], settings["workers"], settings["api_keys"]) == (81, 3, "***")
+    assert "s3cret" not in told
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["nothing.py"], 2, "there is no 'nothing.py'"),
+        (["app.py", "--port", "many"], 2, "Invalid value for '--port'"),
+        (["app.py", "--workers", "0"], 1, "workers must be 1 or more"),
+        (["app.py", "--settings", "none.yaml"], 1, "cannot be read"),
+        (["app.py", "--tls-cert", "a.pem"], 1, "give both"),
+    ],
+)
+def test_what_cannot_be_served_is_told_in_one_line(app: Path, graphkit, args, code, message):
+    done = graphkit("serve", *args)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == code
+
+
+def test_an_address_that_is_taken_is_told(app: Path, graphkit):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = graphkit("serve", "app.py", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 1
+    assert "address already in use" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_secrets_are_no_flags(graphkit):
+    told = graphkit("serve", "--help").stdout
+    assert "--api-keys-file" in told
+    assert "--api-keys " not in told
+    assert "--tls-key-password" not in told
+    assert "Examples" in told
