@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from graphkit.notebook.facts import Facts, LastRun, Subject, facts_of
 from graphkit.notebook.inspector import facts_html, signed, why_failed
-from graphkit.view.excerpt import redacted_preview
+from graphkit.view.excerpt import Array, excerpt, redacted_preview
 from graphkit.view.run_table import duration, run_text
 from graphkit.view.text import shortened, showable
 
@@ -107,13 +107,24 @@ class Inspection:
         times = f", {len(last.steps)} times, the last of them" if len(last.steps) > 1 else ""
         earlier = "" if last.latest else ", an earlier run"
         yield f"  last run: {run.method} {run.path} -> {run.status}{earlier}{times}, {duration(step.duration_us)}"
-        yield f"    input   {redacted_preview(step.input, redact, _WIDTH)}"
+        yield f"    input   {_said(step.input, redact)}"
         if step.error:
             yield "    failed"
             yield from (f"      {line}" for line in why_failed(step).splitlines())
             return
-        yield f"    output  {redacted_preview(step.output, redact, _WIDTH)}"
+        yield f"    output  {_said(step.output, redact)}"
         if last.comparable and not last.changes:
             yield "    changed nothing"
         for change in last.changes:
             yield f"    {signed(change)}"
+
+
+def _said(value: Any, redact: Callable[[str], str] | None) -> str:
+    """Return a value as one line; of an array with its range, since what is wrong in it mostly shows there."""
+    made = excerpt(value, redact)
+    if isinstance(made, Array) and made.least:
+        sizes = " x ".join(f"{length:,}" for length in made.shape)
+        sample = " (of a sample)" if made.sampled else ""
+        line = f"{made.type} {sizes} {made.dtype} from {made.least} to {made.most}{sample} {made.first}"
+        return shortened(line, _WIDTH, 1)
+    return redacted_preview(value, redact, _WIDTH)

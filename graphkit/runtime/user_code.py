@@ -13,6 +13,7 @@ from types import FrameType, TracebackType
 from graphkit.core.errors import StepError
 
 _MOST_FRAMES = 12
+_WITHIN = ("<listcomp>", "<dictcomp>", "<setcomp>")
 _MOST_CAUSES = 3
 _MOST_TEXT = 4_000
 _MOST_LINE = 200
@@ -65,12 +66,16 @@ def _raised(exc: BaseException) -> str:
 def _lines(tb: TracebackType | None) -> list[str]:
     lines: list[str] = []
     passed: dict[str, int] = {}
+    place = ("", 0)
     for frame, number in _frames(tb):
         file = frame.f_code.co_filename
         if _is_library(file):
             package = str(frame.f_globals.get("__name__", "")).partition(".")[0] or "a library"
             passed[package] = passed.get(package, 0) + 1
             continue
+        if frame.f_code.co_name in _WITHIN and place == (file, number):
+            continue  # Python 3.12 and later have no frames for them
+        place = file, number
         lines += _counted(passed)
         passed = {}
         lines.append(f'File "{file}", line {number}, in {frame.f_code.co_name}')

@@ -116,6 +116,16 @@ def test_a_server_without_a_graph_says_so() -> None:
         GraphServer().inspect("a")
 
 
+def test_arrays_are_told_with_their_range() -> None:
+    import numpy as np
+
+    graph = new_flow()
+    graph.to(lambda body: np.arange(12.0).reshape(3, 4), name="step").respond()
+    server = graph.to_mock_server()
+    server.test(body=1)
+    assert "output  array 3 x 4 float64 from 0 to 11 [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, …]" in lines(graph.inspect("step"))
+
+
 def test_lines_are_bounded() -> None:
     graph = new_flow()
     graph.to(name="step", handler="(event)").respond()

@@ -27,6 +27,10 @@ def translate(body: Any) -> Any:
         raise ValueError("no such word") from exc
 
 
+def loops(body: Any) -> Any:
+    return [[row["x"] for row in rows] for rows in body]
+
+
 def again(depth: int) -> int:
     return again(depth + 1)
 
@@ -79,6 +83,12 @@ def test_what_was_raised_comes_before_what_caused_it() -> None:
     text = record.traceback or ""
     assert record.error == "ValueError: no such word"
     assert text.index("ValueError: no such word") < text.index("caused by") < text.index("KeyError: 'word'")
+
+
+def test_loops_within_a_line_are_told_once() -> None:
+    lines = (record_of(loops, [[{}]]).traceback or "").splitlines()
+    assert [line for line in lines if line.startswith("File")] == [lines[0]]
+    assert lines[1:] == ['    return [[row["x"] for row in rows] for rows in body]', "KeyError: 'x'"]
 
 
 def test_a_recursion_is_bounded() -> None:
