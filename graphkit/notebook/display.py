@@ -1,4 +1,9 @@
-"""How a graph shows itself where it stands last in a cell: live where that works, else as a picture. Never raises."""
+"""How a graph shows itself where it stands last in a cell: live where that works, else as a picture. Never raises.
+
+What is live needs its kernel. A notebook that is opened again without it would say that a widget was not found, and
+nothing else of the same output would show. So the live view is an output of its own, and the static forms are the
+cell's result: hidden while there is a live view of them, and there whenever there is none.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,7 @@ from graphkit.build.picture import drawn_topology
 from graphkit.view.bundle import mime_bundle
 from graphkit.view.images import HTML
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
 _MISSING = "For a live picture, install anywidget: pip install 'graphkit-serving[notebook]'"
 
 
@@ -33,7 +39,7 @@ class Display:
         self._hooked: Any = None
 
     def __call__(self, root: Any, include: Any = None, exclude: Any = None) -> Any:
-        """Return the forms of a graph: a MIME bundle, or one with its metadata."""
+        """Return the static forms of a graph; where a page looks on, the live view is displayed before them."""
         shell = _shell_of_notebook()
         if shell is None or root._parent is not None:
             return mime_bundle(drawn_topology(root), include=include, exclude=exclude)
@@ -42,7 +48,12 @@ class Display:
         try:
             live = self.live(root)
             self._hook(shell)
-            return live._repr_mimebundle_(include=include, exclude=exclude)
+            static = live.static(include, exclude)
+            if include is None or WIDGET in include:
+                view, metadata = live.view()
+                shell.display_pub.publish(view, metadata)
+                static = _hidden_while_live(static, live.twin)
+            return static
         except Exception as exc:  # a graph is shown even where widgets do not work; the reason stands beside it
             bundle = mime_bundle(drawn_topology(root), include=include, exclude=exclude)
             return _with_line(bundle, f"The live picture does not work here: {type(exc).__name__}: {exc}")
@@ -90,4 +101,23 @@ def _shell_of_notebook() -> Any:
 def _with_line(bundle: dict[str, Any], line: str) -> dict[str, Any]:
     if HTML in bundle:
         bundle[HTML] += f"<div>{escape(line)}</div>"
+    return bundle
+
+
+# While the live view is on its way the picture waits; where it cannot come, what is said instead of it is not shown.
+_STYLE = (
+    "<style>"
+    ".gk-static{overflow:hidden}"
+    f'.jp-OutputArea-child:has(>[data-mime-type="{WIDGET}"]:not(.jupyter-widgets))+.jp-OutputArea-child .gk-static'
+    "{animation:gk-late 0s 1.5s backwards}"
+    "@keyframes gk-late{from{max-height:0;opacity:0}}"
+    ".jp-OutputArea-child:has(>.jp-OutputArea-output.jupyter-widgets):has(+.jp-OutputArea-child .gk-static)"
+    "{display:none}"
+    "</style>"
+)
+
+
+def _hidden_while_live(bundle: dict[str, Any], twin: str) -> dict[str, Any]:
+    if HTML in bundle:
+        bundle[HTML] = f'<div class="gk-static {twin}">{_STYLE}{bundle[HTML]}</div>'
     return bundle

@@ -70,11 +70,14 @@ class LiveGraph(anywidget.AnyWidget):
     _css = _text_of("live.css")
     _picture = traitlets.Dict().tag(sync=True)
     _paint = traitlets.Dict().tag(sync=True)
+    #: A class of HTML elements that are hidden while the picture is shown live: its static forms.
+    twin = traitlets.Unicode("").tag(sync=True)
     selected = traitlets.Unicode("").tag(sync=True)
     selected_edge = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, root: Any, server: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.twin = f"gk-twin-{self.model_id}"
         self._root_ref = weakref.ref(root)
         self._server_ref: Callable[[], Any] = _nobody if server is None else weakref.ref(server)
         self._opened: set[str] = set()
@@ -212,15 +215,20 @@ class LiveGraph(anywidget.AnyWidget):
         _, steps = self.tally.seen()
         self.send({"type": "panel", "id": name, "html": inspected(drawing, steps, name, self.root, self.server)})
 
+    def view(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what displays the widget, and nothing else, as a MIME bundle with its metadata."""
+        made = super()._repr_mimebundle_()
+        data, metadata = made if isinstance(made, tuple) else (made or {}, {})
+        return {kind: value for kind, value in data.items() if "widget-view" in kind}, metadata
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **kwargs: Any) -> Any:
         """Return the widget together with the static forms, for whoever cannot show it."""
-        self.settle(2.0)
-        made = super()._repr_mimebundle_(**kwargs)
-        data, metadata = made if isinstance(made, tuple) else (made or {}, {})
+        data, metadata = self.view()
         return {**data, **self.static(include, exclude)}, metadata
 
     def static(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Return the picture in the forms that need no widget."""
+        self.settle(2.0)
         drawing = self._drawing
         assert drawing is not None
         return mime_bundle(drawing.topology, include, exclude, drawn=drawing.drawn)

@@ -34,6 +34,7 @@ def notebook(open_notebook: Any) -> Any:
     notebook.run(START + "graph")
     notebook.run(STEPS)
     expect(node(notebook, "answer")).to_be_visible(timeout=20_000)
+    expect(notebook.page.locator(".gk-static").first).to_be_hidden()
     return notebook
 
 
@@ -189,14 +190,15 @@ def test_a_step_can_be_selected_from_the_kernel(notebook: Any) -> None:
 def test_two_views_of_a_graph_move_together_and_share_no_id(notebook: Any) -> None:
     shown = notebook.run("graph").locator(".gk-live")
     expect(shown.locator("g.node[data-id='step:clean']")).to_be_visible()
+    other = notebook.page.locator(".gk-live").count() - 1
     notebook.run("_ = graph['scale'].to(name='twice', handler='(event)')")
-    for index in (0, 2):
+    for index in (0, other):
         expect(node(notebook, "twice", index)).to_be_visible()
     ids = notebook.page.evaluate("[...document.querySelectorAll('.gk-live [id]')].map(e => e.id)")
     assert len(ids) == len(set(ids))
     # opened in one view, only marked in the other
-    node(notebook, "clean", 2).click()
-    expect(aside(notebook, 2)).to_be_visible()
+    node(notebook, "clean", other).click()
+    expect(aside(notebook, other)).to_be_visible()
     expect(node(notebook, "clean")).to_have_class(has_class("gk-selected"))
     expect(aside(notebook, 0)).to_be_hidden()
     notebook.page.keyboard.press("Escape")
@@ -410,3 +412,12 @@ def test_a_notebook_that_is_not_trusted_shows_picture_and_table(open_notebook: A
     assert picture.bounding_box()["height"] > 200
     expect(notebook.page.locator(".jp-OutputArea-output table")).to_contain_text("scale")
     assert notebook.page.locator(".gk-live").count() == 0
+
+
+def test_a_notebook_of_ones_own_shows_the_picture_before_its_cells_are_run_again(open_notebook: Any) -> None:
+    notebook = reopened(open_notebook, "mine", trusted=True)
+    expect(notebook.page.locator(".gk-static img[alt^='Flow']")).to_be_visible(timeout=20_000)
+    expect(notebook.page.get_by_text("Error displaying widget")).to_be_hidden()
+    notebook.run_all()
+    expect(node(notebook, "answer")).to_be_visible(timeout=20_000)
+    expect(notebook.page.locator(".gk-static")).to_be_hidden()

@@ -32,9 +32,13 @@ class Kernel:
     def run(self, code: str, page: bool = True) -> dict[str, Any]:
         """Return the forms of what the cell returns."""
         shown: dict[str, Any] = {}
+        self.live: list[Any] = []
 
         def hear(message: dict[str, Any]) -> None:
             content = message["content"]
+            if message["header"]["msg_type"] == "display_data":
+                assert set(content["data"]) == {WIDGET}
+                self.live.append(content["data"][WIDGET]["model_id"])
             assert message["header"]["msg_type"] != "error", "\n".join(content["traceback"])
             shown.update(content.get("data", {}) if message["header"]["msg_type"] == "execute_result" else {})
 
@@ -72,16 +76,22 @@ def test_no_widget_is_loaded_before_a_page_shows_a_graph(kernel: Kernel) -> None
 
 
 @pytest.mark.slow
-def test_a_page_gets_the_widget_and_everything_else_with_it(kernel: Kernel) -> None:
-    assert set(kernel.run("graph")) == STATIC | {WIDGET}
-    assert kernel.run("graph")["text/plain"] == "flow, 1 step\n  start -> clean (answers)"
+def test_a_page_gets_the_live_view_and_the_static_forms_as_the_result(kernel: Kernel) -> None:
+    shown = kernel.run("graph")
+    assert set(shown) == STATIC
+    assert shown["text/plain"] == "flow, 1 step\n  start -> clean (answers)"
+    assert f'class="gk-static gk-twin-{kernel.live[0]}"' in shown["text/html"]
+    assert len(kernel.live) == 1
 
 
 @pytest.mark.slow
 def test_the_views_of_a_graph_are_one(kernel: Kernel) -> None:
-    assert kernel.run("graph")[WIDGET]["model_id"] == kernel.run("graph")[WIDGET]["model_id"]
-    other = "other = graphkit.new_flow()\nother"
-    assert kernel.run(other)[WIDGET]["model_id"] != kernel.run("graph")[WIDGET]["model_id"]
+    kernel.run("graph")
+    first = kernel.live
+    kernel.run("graph")
+    assert kernel.live == first
+    kernel.run("other = graphkit.new_flow()\nother")
+    assert kernel.live != first
 
 
 @pytest.mark.slow
@@ -90,6 +100,7 @@ def test_part_of_a_graph_is_a_picture(kernel: Kernel) -> None:
         "inner = graph.add_step(graphkit.FlowStep('inner'), name='inner')\n_ = inner.to(name='x', handler='(event)')"
     )
     assert set(kernel.run("inner")) == STATIC
+    assert kernel.live == []
 
 
 @pytest.mark.slow

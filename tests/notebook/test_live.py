@@ -146,7 +146,7 @@ def test_a_folded_run_lists_its_steps() -> None:
 def test_it_is_shown_in_every_form(graph: Any) -> None:
     data, _ = LiveGraph(graph)._repr_mimebundle_()
     assert list(data) == [
-        *("text/plain", "application/vnd.jupyter.widget-view+json", "text/html", "image/svg+xml", "image/png"),
+        *("application/vnd.jupyter.widget-view+json", "text/html", "image/svg+xml", "image/png", "text/plain"),
     ]
     assert data["text/plain"].startswith("flow, 2 steps")
 

@@ -74,7 +74,7 @@ class View {
     this.element = make("div", { class: "gk-live", "data-lm-suppress-shortcuts": "true", role: "region",
       "aria-label": "Graph" }, bar,
       make("div", { class: "gk-main" }, make("div", { class: "gk-left" }, this.stageElement, this.legend, this.note), this.aside.element),
-      this.tip, this.spoken);
+      this.tip, this.spoken, twinStyle(this.model.get("twin")));
     el.replaceChildren(this.element);
     this.element.addEventListener("keydown", event => this.key(event));
     const stage = this.stageElement;
@@ -426,6 +426,15 @@ class View {
     const y = Math.min(Math.max(at.top, stage.top + 4), stage.bottom - 40) - around.y;
     this.tip.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
   }
+}
+
+// The static picture that stands in the notebook for those who see no widget is hidden where there is one.
+function twinStyle(twin) {
+  const style = make("style");
+  if (/^[\w-]+$/.test(twin)) {
+    style.textContent = `.${twin}, .jp-OutputArea-child:has(.${twin}) { display: none !important; }`;
+  }
+  return style;
 }
 
 function render({ model, el }) {

@@ -34,6 +34,8 @@ class Stage {
     const first = this.svg === null;
     this.svg = svg;
     this.element.replaceChildren(svg);
+    // before it is on the page it has no width to be fitted into, and would be seen once in another size
+    svg.style.visibility = this.width ? "" : "hidden";
     this.grow();
     if (!this.own) this.home(!first);
     else this.apply(false);
@@ -50,6 +52,7 @@ class Stage {
   resized() {
     if (!this.svg || this.width === this.known) return;
     this.known = this.width;
+    this.svg.style.visibility = "";
     this.grow();
     if (!this.own) this.home(false);
   }
