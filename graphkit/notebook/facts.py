@@ -6,6 +6,7 @@ It works on a graph that is half built, before any run, and without a server. Ga
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -16,8 +17,9 @@ from graphkit.core.errors import GraphError, choices, nearest
 from graphkit.notebook.difference import Change, differences, is_frame
 from graphkit.notebook.places import Source, source_of
 from graphkit.plan.topology import EdgeKind, Node, Topology
+from graphkit.runtime.freshness import Freshness, not_fresh
 from graphkit.runtime.graph import BoundGraph
-from graphkit.runtime.meaning import Meaning, is_stale, meaning_of, names_for
+from graphkit.runtime.meaning import Meaning, meaning_of, names_for
 from graphkit.spec.steps import Kind, Queue, Router
 from graphkit.view.excerpt import redacted_preview
 from graphkit.view.labels import KIND_NAMES, root_of
@@ -134,9 +136,17 @@ class Subject:
             if self.bound is not None and self.bound.revision == self.root._revision:
                 return State("idle", "runs elsewhere", f"in the function {node.function or 'of the root'!s}")
             return State("idle", "not bound yet", "the next test binds it")
-        if node.path and is_stale(step, node, meaning, self.frozen.values.get(node.path)):
+        if self.freshness.get(node.path) is Freshness.STALE:
             return State("changed", "changed since", "the next test binds it again")
         return _loaded(step.object, self.redact or str) or State("good", "bound")
+
+    @cached_property
+    def freshness(self) -> Mapping[str, Freshness]:
+        """The steps that are not what is bound, by path."""
+        bound = self.bound
+        if bound is None or (bound.revision == self.root._revision and not bound.watch.changed()):
+            return {}
+        return not_fresh(bound, self.topology, self.namespace, self.frozen)
 
     def last_run(self, path: str) -> LastRun | None:
         """Return what a step did in the last run that it had a part in."""

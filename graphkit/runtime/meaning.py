@@ -17,9 +17,8 @@ from graphkit.core.expr import is_expression
 from graphkit.core.held import PLACEHOLDER, Held
 from graphkit.core.namespace import caller_namespace
 from graphkit.plan.topology import Node
-from graphkit.runtime.bind import DEFAULT_ROUTER, Target
-from graphkit.runtime.bound import BoundStep
-from graphkit.runtime.lookup import ABSENT, is_same, same_value
+from graphkit.runtime.bind import DEFAULT_ROUTER
+from graphkit.runtime.lookup import ABSENT
 from graphkit.runtime.resolve import is_builtin_step, library
 from graphkit.spec.steps import Flow, Queue, Router, Task
 
@@ -121,43 +120,6 @@ def peek(name: str, namespace: Mapping[str, Any]) -> Any:
         if module is not None:
             return _attributes(module, ".".join(parts[cut:]))
     return getattr(builtins, name) if is_builtin_step(name) else ABSENT
-
-
-def is_stale(step: BoundStep, node: Node, meaning: Meaning, given: Mapping[str, Any] | None) -> bool:
-    """Return whether a step was bound to something else than what it says, or what its names mean, by now.
-
-    Parameters
-    ----------
-    step
-        The bound step.
-    node, meaning
-        What the draft says of it, and what that means.
-    given
-        The class arguments as they were given to the draft.
-    """
-    record, before = node.step, step.record
-    if type(record) is not type(before):
-        return True
-    if any(
-        getattr(record, field) != getattr(before, field) for field in record.__struct_fields__ if field not in _PLACE
-    ):
-        return True
-    target = step.target[0] if step.target else None
-    if not isinstance(target, Target):
-        return False
-    if meaning.kind == "expression":
-        return target.kind != "expression"
-    if meaning.kind in ("class", "function") and not is_same(meaning.value, target.value):
-        return True
-    return any(
-        not same_value(value, target.args[key])
-        for key, value in (given or {}).items()
-        if key in target.args and not key.startswith("_")
-    )
-
-
-# What says where a step stands, or what it holds, but not what it is made of.
-_PLACE = frozenset({"after", "comment", "shape", "on_error", "responder", "before", "routes", "steps", "final_step"})
 
 
 def _looked_up(
