@@ -257,7 +257,7 @@ class Collector:
         self._write(name, value, statement)
 
     def _write(self, name: str, value: Any, statement: Statement | None) -> None:
-        written = expression_of(value, self._home)
+        written = expression_of(value, {})
         self._import_modules(written.modules)
         note = ""
         if statement is not None and "\n" not in statement.text:

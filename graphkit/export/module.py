@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from graphkit.export.order import in_order
 from graphkit.export.statements import Statement
+
+_PLAIN = re.compile(r"from (\S+) import (\w+)")
 
 
 def module_text(taken: Mapping[Statement, set[str]], title: str, *, lazy_annotations: bool = False) -> str:
@@ -43,6 +46,7 @@ def module_text(taken: Mapping[Statement, set[str]], title: str, *, lazy_annotat
     if lazy_annotations:
         parts.append("\nfrom __future__ import annotations\n")
     if imports:
+        imports = _merged(imports)
         future = [text for text in imports if text.startswith("from __future__")]
         parts.append("\n" + "\n".join([*future, *(text for text in imports if text not in future)]) + "\n")
     for before, statement in zip([None, *rest], rest, strict=False):
@@ -64,6 +68,19 @@ def _import_text(statement: Statement, names: set[str]) -> str:
     if isinstance(node, ast.Import):
         return ast.unparse(ast.Import(names=needed))
     return ast.unparse(ast.ImportFrom(module=node.module, names=needed, level=node.level))
+
+
+def _merged(imports: Iterable[str]) -> dict[str, None]:
+    """Return imports in which the plain ones of one module stand on one line."""
+    names: dict[str, list[str]] = {}
+    for text in imports:
+        if found := _PLAIN.fullmatch(text):
+            names.setdefault(found[1], []).append(found[2])
+    merged: dict[str, None] = {}
+    for text in imports:
+        found = _PLAIN.fullmatch(text)
+        merged[f"from {found[1]} import {', '.join(names[found[1]])}" if found else text] = None
+    return merged
 
 
 def _gap(before: Statement | None, statement: Statement) -> str:

@@ -48,12 +48,10 @@ def is_plain(value: Any, depth: int = 0) -> bool:
     """
     if isinstance(value, _SCALARS) or _is_numpy_scalar(value):
         return True
-    if depth > 20 or not isinstance(value, (list, tuple, set, frozenset, dict)) or len(value) > MOST_ITEMS:
+    if depth > 20 or not _is_container(value) or len(value) > MOST_ITEMS:
         return False
     if isinstance(value, dict):
-        return type(value) is dict and all(
-            is_plain(key, depth + 1) and is_plain(item, depth + 1) for key, item in value.items()
-        )
+        return all(is_plain(key, depth + 1) and is_plain(item, depth + 1) for key, item in value.items())
     return all(is_plain(item, depth + 1) for item in value)
 
 
@@ -84,7 +82,7 @@ class _Writer:
             raise Inexpressible("it is nested too deeply")
         if value is None or value is ... or isinstance(value, _SCALARS) or _is_numpy_scalar(value):
             return _scalar(value)
-        if isinstance(value, (list, tuple, set, frozenset, dict)) and type(value).__module__ == "builtins":
+        if _is_container(value):
             return self._container(value, depth)
         if isinstance(value, functools.partial):
             keywords = {key: self.write(item, depth + 1) for key, item in value.keywords.items()}
@@ -153,6 +151,13 @@ def imported_from(value: Any) -> tuple[str, str] | None:
     for part in name.split("."):
         found = getattr(found, part, None)
     return (module, name) if found is value else None
+
+
+def _is_container(value: Any) -> bool:
+    """Return whether a value is a plain container, or the list of lines that a notebook's ``!command`` gives."""
+    if type(value).__name__ == "SList" and type(value).__module__.startswith("IPython."):
+        return True
+    return type(value) in (list, tuple, set, frozenset, dict)
 
 
 def _is_numpy_scalar(value: Any) -> bool:
