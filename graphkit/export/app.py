@@ -94,7 +94,7 @@ class Check(msgspec.Struct, kw_only=True):
 
     #: Recorded cases that it answered as before.
     cases: int = 0
-    #: Modules that it had to load to run the app.
+    #: Modules that models named when they were unpickled.
     modules: tuple[str, ...] = ()
     #: What to tell the user.
     notes: tuple[str, ...] = ()
@@ -185,7 +185,7 @@ def write_app(
     check
         Called with the written folder before it takes its place; what it raises ends the export.
     more
-        Called with the modules that the check loaded and the requirements so far; returns further requirements.
+        Called with the modules that the check met in pickles and the requirements so far; returns further requirements.
 
     Raises
     ------

@@ -15,7 +15,15 @@ from graphkit.core.errors import nearest
 from graphkit.export.scopes import Names, names_of
 from graphkit.export.sources import named_definition, same_code
 from graphkit.export.statements import Statement
-from graphkit.export.values import Expression, Inexpressible, expression_of, imported_from, is_plain
+from graphkit.export.values import (
+    Expression,
+    Inexpressible,
+    assignment,
+    expression_of,
+    imported_from,
+    is_large,
+    is_plain,
+)
 
 # What a module has by itself.
 _OF_MODULES = frozenset({"__name__", "__file__", "__doc__", "__builtins__", "__spec__", "__package__", "__path__"})
@@ -251,18 +259,24 @@ class Collector:
         """Take the source of plain data; where that needs what cannot be had, write what it is now."""
         saved = self._saved()
         self._take(name, statement)
-        if len(self.problems) == saved[2]:
+        if len(self.problems) == saved[2] and not any(
+            self._is_data(other) for other in set(self.taken) - set(saved[0])
+        ):
             return
         self._restore(saved)
         self._write(name, value, statement)
 
+    def _is_data(self, statement: Statement) -> bool:
+        """Return whether a statement made something large, such as a table: code need not make it to know a number."""
+        if statement.is_import or statement.is_definition:
+            return False
+        return any(is_large(self._home.get(name)) for name in statement.names.binds)
+
     def _write(self, name: str, value: Any, statement: Statement | None) -> None:
         written = expression_of(value, {})
         self._import_modules(written.modules)
-        note = ""
-        if statement is not None and "\n" not in statement.text:
-            note = f"  # {statement.text.strip()}"
-        self._add(name, f"{name} = {written.text}{note}", "", statement)
+        source = statement.text.strip() if statement is not None else ""
+        self._add(name, assignment(name, value, written, source), "", statement)
 
     def _need_absent(self, name: str, user: str) -> None:
         if hasattr(builtins, name):

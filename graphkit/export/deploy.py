@@ -64,32 +64,37 @@ def manifests(name: str) -> list[dict[str, Any]]:
     ['Deployment', 'Service', 'PodDisruptionBudget']
     """
     own = kubernetes_name(name)
-    labels = {"app.kubernetes.io/name": own}
-    head = {"name": own, "labels": labels}
+
+    def labels() -> dict[str, str]:  # of each its own, or YAML would refer from one to another
+        return {"app.kubernetes.io/name": own}
+
+    def head() -> dict[str, Any]:
+        return {"name": own, "labels": labels()}
+
     return [
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": head,
+            "metadata": head(),
             "spec": {
                 "replicas": 2,
-                "selector": {"matchLabels": labels},
+                "selector": {"matchLabels": labels()},
                 # A new pod is ready before an old one goes.
                 "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-                "template": {"metadata": {"labels": labels}, "spec": _pod(own)},
+                "template": {"metadata": {"labels": labels()}, "spec": _pod(own)},
             },
         },
         {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": head,
-            "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+            "metadata": head(),
+            "spec": {"selector": labels(), "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
         },
         {
             "apiVersion": "policy/v1",
             "kind": "PodDisruptionBudget",
-            "metadata": head,
-            "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}},
+            "metadata": head(),
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": labels()}},
         },
     ]
 

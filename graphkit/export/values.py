@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
 import functools
 import math
@@ -15,6 +16,7 @@ import msgspec
 
 #: Larger data belongs in a file.
 MOST_ITEMS = 1_000
+_WIDTH = 110
 _SCALARS = (type(None), bool, int, float, complex, str, bytes)
 
 
@@ -55,6 +57,21 @@ def is_plain(value: Any, depth: int = 0) -> bool:
     return all(is_plain(item, depth + 1) for item in value)
 
 
+def is_large(value: Any, depth: int = 0) -> bool:
+    """Return whether a value is a table or a large array, or a collection that has one.
+
+    >>> is_large(1), is_large({"a": [1, 2]})
+    (False, False)
+    """
+    if isinstance(value, (dict, list, tuple)):
+        items = list(value.values()) if isinstance(value, dict) else list(value)
+        return len(items) > MOST_ITEMS or (depth < 3 and any(is_large(item, depth + 1) for item in items))
+    shape = getattr(value, "shape", None)
+    if hasattr(value, "columns"):
+        return True
+    return isinstance(shape, tuple) and all(isinstance(size, int) for size in shape) and math.prod(shape) > MOST_ITEMS
+
+
 def expression_of(value: Any, home: Mapping[str, Any]) -> Expression:
     """Return a value as code that a module with the definitions of ``home`` can run.
 
@@ -71,6 +88,39 @@ def expression_of(value: Any, home: Mapping[str, Any]) -> Expression:
     'functools.partial(round, ndigits=2)'
     """
     return _Writer(home).write(value, 0)
+
+
+def assignment(name: str, value: Any, written: Expression, source: str = "") -> str:
+    """Return a statement that gives a name its value, with the user's own statement as a comment.
+
+    Examples
+    --------
+    >>> assignment("RATE", 0.5, Expression("0.5"), "RATE = rate_of(table)")
+    'RATE = 0.5  # RATE = rate_of(table)'
+    """
+    text = f"{name} = {written.text}"
+    if len(text) > _WIDTH and _is_container(value) and value:
+        text = f"{name} = {_over_lines(written.text)}"
+    if not source or "\n" in source:
+        return text
+    short = "\n" not in text and len(text) + len(source) < _WIDTH
+    return f"{text}  # {source}" if short else f"# {source}\n{text}"
+
+
+def _over_lines(text: str) -> str:
+    """Return a container with a line for each of its items."""
+    node = ast.parse(text, mode="eval").body
+    if isinstance(node, ast.Dict):
+        items = [
+            f"{ast.get_source_segment(text, key)}: {ast.get_source_segment(text, item)}"
+            for key, item in zip(node.keys, node.values, strict=True)
+            if key is not None
+        ]
+    elif isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        items = [ast.get_source_segment(text, item) or "" for item in node.elts]
+    else:
+        return text
+    return "\n".join([text[0], *(f"    {item}," for item in items), text[-1]])
 
 
 class _Writer:

@@ -115,7 +115,8 @@ def try_app(folder: Path, elsewhere: Path) -> dict[str, Any]:
     """Load an app, answer its recorded cases, and return what came of it; odd answers are written ``elsewhere``."""
     from graphkit.server.app import load_app
 
-    before = {name.partition(".")[0] for name in sys.modules}
+    unpickled: set[str] = set()
+    sys.addaudithook(lambda event, args: unpickled.add(args[0]) if event == "pickle.find_class" else None)
     problems: list[str] = []
     differing: list[Replayed] = []
     cases = 0
@@ -134,17 +135,17 @@ def try_app(folder: Path, elsewhere: Path) -> dict[str, Any]:
         "problems": problems,
         "differences": [(each.case.name, each.text) for each in differing],
         "cases": cases,
-        "modules": sorted({name.partition(".")[0] for name in sys.modules} - before),
+        "modules": sorted(name for name in unpickled if isinstance(name, str)),
     }
 
 
 def further_requirements(modules: Sequence[str], requirements: Mapping[str, str]) -> dict[str, str]:
-    """Return the packages that an app loaded though its code does not import them: those of its models.
+    """Return the packages that an app needs though its code does not import them: those of its pickled models.
 
     Parameters
     ----------
     modules
-        The modules that were loaded.
+        The modules that unpickling asked for.
     requirements
         The packages that are known to be needed.
     """
