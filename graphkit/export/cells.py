@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import linecache
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +47,27 @@ def kernel_cells(namespace: Mapping[str, Any]) -> list[Cell] | None:
     shell = namespace.get("get_ipython")
     if not isinstance(history, list) or not callable(shell):
         return None
-    return [
-        Cell(plain_source(source), f"cell {number}")
+    found = [
+        (number, Cell(plain_source(source), f"cell {number}"))
         for number, source in enumerate(history)
         if isinstance(source, str) and source.strip()
     ]
+    known = {source.strip() for source in history if isinstance(source, str)}
+    found += [
+        (number, Cell(plain_source(source), "a cell without a number"))
+        for number, source in _unnumbered(shell())
+        if source.strip() not in known
+    ]
+    return [cell for _, cell in sorted(found, key=lambda item: item[0])]
+
+
+def _unnumbered(shell: Any) -> Iterator[tuple[int, str]]:
+    """Return cells that ran without getting into the history, as some tools run them, with the number before them."""
+    numbers = getattr(getattr(shell, "compile", None), "_filename_map", None)
+    for name, number in dict(numbers or {}).items():
+        entry = linecache.cache.get(name)
+        if entry is not None and len(entry) > 2:
+            yield number, "".join(entry[2])
 
 
 def module_cells(namespace: Mapping[str, Any]) -> list[Cell] | None:
