@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -137,20 +137,28 @@ _READERS: Mapping[str, Callable[[Path, int], _Read]] = {
 # ---- writing --------------------------------------------------------------------------------------------------
 
 
-def write_part(path: Path, kind: str, table: Any) -> None:
-    """Write a table into a file of its own, in one step: the file is there as a whole or not at all.
+def as_bytes(kind: str, table: Any) -> bytes:
+    """Return what a file of a format holds for a table.
 
     Raises
     ------
     GraphError
         If the format cannot hold it.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        _WRITERS[kind](temporary, table)
+        return _WRITERS[kind](table)
     except (TypeError, ValueError) as exc:
         raise GraphError(f"the answers cannot be written as {kind}: {exc}") from exc
-    settle(temporary, path)
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file in one step: it is there as a whole or not at all.
+
+    A file that the system has not written yet when the power fails is found by its checksum; see the journal.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)  # noqa: PTH105  # says that it is one step
 
 
 def settle(temporary: Path, path: Path) -> None:
@@ -160,40 +168,38 @@ def settle(temporary: Path, path: Path) -> None:
     os.replace(temporary, path)  # noqa: PTH105  # says that it is one step
 
 
-def _write_csv(path: Path, table: Any) -> None:
+def _csv_of(table: Any) -> bytes:
     nested = [name for name in table.columns if table[name].dtype == object]
     if nested:
         table = table.assign(**{name: table[name].map(_csv_cell) for name in nested})
-    table.to_csv(path, index=False, lineterminator="\n")
+    text: str = table.to_csv(index=False, lineterminator="\n")
+    return text.encode()
 
 
 def _csv_cell(value: Any) -> Any:
     return jsonlike.encode(value).decode() if isinstance(value, (list, tuple, dict, set)) else value
 
 
-def _write_parquet(path: Path, table: Any) -> None:
+def _parquet_of(table: Any) -> bytes:
     arrow = load("pyarrow", "writing Parquet", "batch")
     parquet = load("pyarrow.parquet", "writing Parquet", "batch")
-    parquet.write_table(arrow.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(), path)
+    sink = arrow.BufferOutputStream()
+    parquet.write_table(arrow.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(), sink)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
-def _write_jsonl(path: Path, table: Any) -> None:
-    with path.open("wb") as file:
-        for record in table.to_dict("records"):
-            file.write(jsonlike.encode(record) + b"\n")
+def _jsonl_of(table: Any) -> bytes:
+    return b"".join(jsonlike.encode(record) + b"\n" for record in table.to_dict("records"))
 
 
-_WRITERS: Mapping[str, Callable[[Path, Any], None]] = {
-    "csv": _write_csv,
-    "parquet": _write_parquet,
-    "jsonl": _write_jsonl,
-}
+_WRITERS: Mapping[str, Callable[[Any], bytes]] = {"csv": _csv_of, "parquet": _parquet_of, "jsonl": _jsonl_of}
 
 
 # ---- joining --------------------------------------------------------------------------------------------------
 
 
-Parts = Sequence[tuple[Path, int]]
+Parts = Sequence[tuple[Path | None, int]]
 
 
 def join_parts(parts: Parts, kind: str, path: Path, column: str) -> None:
@@ -202,7 +208,8 @@ def join_parts(parts: Parts, kind: str, path: Path, column: str) -> None:
     Parameters
     ----------
     parts
-        Files, and how many rows of the input each is about. Of rows that all failed there is no file; they are empty.
+        Files, and how many rows of the input each is about. Rows that all failed have no file (``None``): they are
+        empty.
     kind
         The format.
     path
@@ -236,7 +243,7 @@ def join_errors(parts: Iterable[Path], path: Path) -> None:
 def _join_jsonl(parts: Parts, path: Path, column: str) -> None:
     with path.open("wb") as target:
         for part, rows in parts:
-            if not part.exists():
+            if part is None:
                 target.write(b"{}\n" * rows)
                 continue
             with part.open("rb") as source:
@@ -248,7 +255,7 @@ def _join_csv(parts: Parts, path: Path, column: str) -> None:
 
     heads: list[list[str]] = []
     for part, _ in parts:
-        if not part.exists():
+        if part is None:
             heads.append([])
             continue
         with part.open(newline="", encoding="utf-8") as source:
@@ -257,7 +264,7 @@ def _join_csv(parts: Parts, path: Path, column: str) -> None:
     with path.open("w", newline="", encoding="utf-8") as target:
         csv.writer(target, lineterminator="\n").writerow(names)
         for (part, rows), head in zip(parts, heads, strict=True):
-            if not head:
+            if part is None:
                 csv.writer(target, lineterminator="\n").writerows([[None] * len(names)] * rows)
                 continue
             with part.open(newline="", encoding="utf-8") as source:
@@ -272,7 +279,7 @@ def _join_csv(parts: Parts, path: Path, column: str) -> None:
 def _join_parquet(parts: Parts, path: Path, column: str) -> None:
     arrow = load("pyarrow", "writing Parquet", "batch")
     parquet = load("pyarrow.parquet", "writing Parquet", "batch")
-    schemas = [parquet.read_schema(part) for part, _ in parts if part.exists()]
+    schemas = [parquet.read_schema(part) for part, _ in parts if part is not None]
     schemas = schemas or [arrow.schema([(column, arrow.null())])]
     try:
         schema = arrow.unify_schemas(schemas, promote_options="permissive")
@@ -280,11 +287,11 @@ def _join_parquet(parts: Parts, path: Path, column: str) -> None:
         raise GraphError(f"the answers of some chunks do not go together in one Parquet file: {exc}") from exc
     with parquet.ParquetWriter(path, schema) as writer:
         for part, rows in parts:
-            table = parquet.read_table(part) if part.exists() else arrow.table({})
+            table = parquet.read_table(part) if part is not None else arrow.table({})
             columns = [
                 table[field.name].cast(field.type)
                 if field.name in table.column_names
-                else arrow.nulls(rows if not part.exists() else table.num_rows, field.type)
+                else arrow.nulls(rows if part is None else table.num_rows, field.type)
                 for field in schema
             ]
             writer.write_table(arrow.table(columns, schema=schema))
@@ -297,8 +304,10 @@ _JOINERS: Mapping[str, Callable[[Parts, Path, str], None]] = {
 }
 
 
-def write_errors(path: Path, failures: Iterable[tuple[int, str]]) -> None:
-    """Append rows without an answer to a file of errors: JSON lines with ``row`` and ``error``."""
-    with path.open("a", encoding="utf-8") as file:
-        for row, error in failures:
-            file.write(json.dumps({"row": row, "error": error}, ensure_ascii=False) + "\n")
+def error_lines(failures: Iterable[tuple[int, str]]) -> bytes:
+    """Return rows without an answer as JSON lines with ``row`` and ``error``."""
+    return b"".join(jsonlike.encode({"row": row, "error": _shown(error)}) + b"\n" for row, error in failures)
+
+
+def _shown(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

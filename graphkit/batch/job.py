@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import pickle
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,12 @@ import msgspec
 
 from graphkit.batch import files
 from graphkit.batch.frame import bar
-from graphkit.batch.journal import Done, Journal
+from graphkit.batch.journal import FAILED, PART, Done, Journal, part_path
 from graphkit.batch.options import Options, Server
 from graphkit.batch.rows import Chunk
 from graphkit.batch.score import score
 from graphkit.batch.side_by_side import in_order
 from graphkit.core.errors import GraphError, StepError
-
-_FAILED = ".errors"
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,10 +149,10 @@ def _answer_all(
     with work.pool() as pool:
         todo = (chunk for chunk in chunks if not _is_done(journal, chunk))
         total = sum(done.failed for done in journal.done.values())
-        for chunk, failed in in_order(work.in_process if pool is not None else work.here, todo, options, pool):
-            journal.note(Done(chunk.number, chunk.start, len(chunk), failed))
+        for chunk, done in in_order(work.in_process if pool is not None else work.here, todo, options, pool):
+            journal.note(done)
             shown.update(len(chunk))
-            total += failed
+            total += done.failed
             if most is not None and total > most:
                 raise StepError(
                     f"{total} rows failed, more than the {most} that are allowed; the first: {_first_error(journal)}. "
@@ -168,18 +167,19 @@ def _is_done(journal: Journal, chunk: Chunk) -> bool:
 
 def _first_error(journal: Journal) -> str:
     number = min(done.chunk for done in journal.done.values() if done.failed)
-    return journal.part(number, _FAILED).read_text(encoding="utf-8").splitlines()[0]
+    return journal.part(number, FAILED).read_text(encoding="utf-8").splitlines()[0]
 
 
 def _join(journal: Journal, output: Path, kind: str, column: str) -> Path | None:
     done = [journal.done[number] for number in sorted(journal.done)]
     errors = errors_of(output)
-    failed = [journal.part(each.chunk, _FAILED) for each in done if each.failed]
+    failed = [journal.part(each.chunk, FAILED) for each in done if each.failed]
     if failed:
         files.join_errors(failed, errors)
     else:
         errors.unlink(missing_ok=True)
-    files.join_parts([(journal.part(each.chunk, f".{kind}"), each.rows) for each in done], kind, output, column)
+    parts = [(journal.part(each.chunk, PART) if each.columns else None, each.rows) for each in done]
+    files.join_parts(parts, kind, output, column)
     return errors if failed else None
 
 
@@ -197,12 +197,12 @@ class _Work:
         if options.executor == "process" and opener is None:
             raise GraphError("worker processes open a graph by its name: 'graphkit run' has them; here use threads")
 
-    def here(self, chunk: Chunk) -> int:
-        """Answer a chunk in this process; return how many rows failed."""
+    def here(self, chunk: Chunk) -> Done:
+        """Answer a chunk in this process."""
         return write_chunk(self._server, chunk, self._options, self._folder, self._kind)
 
     @property
-    def in_process(self) -> Callable[[Chunk], int]:
+    def in_process(self) -> Callable[[Chunk], Done]:
         """What a worker process is to do with a chunk."""
         opener = pickle.dumps(self._opener)
         return functools.partial(_in_process, opener, self._options, self._folder, self._kind)
@@ -218,21 +218,24 @@ class _Work:
         return ProcessPoolExecutor(max_workers=self._options.workers, timeout=None)
 
 
-def write_chunk(server: Server, chunk: Chunk, options: Options, folder: Path, kind: str) -> int:
-    """Answer a chunk, and write its answers and its failures; return how many rows failed."""
+def write_chunk(server: Server, chunk: Chunk, options: Options, folder: Path, kind: str) -> Done:
+    """Answer a chunk, and write its answers and its failures; return what the journal is to say of it."""
     scored = score(server, chunk, options)
-    failures = folder / f"{chunk.number:08d}{_FAILED}"
-    failures.unlink(missing_ok=True)
-    if scored.failures:
-        files.write_errors(failures, ((failure.row, failure.error) for failure in scored.failures))
-    part = folder / f"{chunk.number:08d}.{kind}"
-    part.unlink(missing_ok=True)
-    if len(scored.table.columns):  # of rows that all failed nobody knows the columns
-        files.write_part(part, kind, scored.table)
-    return len(scored.failures)
+    columns, failed = len(scored.table.columns), len(scored.failures)
+    contents = {
+        # of rows that all failed nobody knows the columns
+        PART: files.as_bytes(kind, scored.table) if columns else None,
+        FAILED: files.error_lines((each.row, each.error) for each in scored.failures) if failed else None,
+    }
+    check = 0
+    for suffix, content in contents.items():
+        if content is not None:
+            check = zlib.crc32(content, check)
+            files.put(part_path(folder, chunk.number, suffix), content)
+    return Done(chunk.number, chunk.start, len(chunk), failed, columns, check)
 
 
-def _in_process(opener: bytes, options: Options, folder: Path, kind: str, chunk: Chunk) -> int:
+def _in_process(opener: bytes, options: Options, folder: Path, kind: str, chunk: Chunk) -> Done:
     return write_chunk(_opened(opener), chunk, options, folder, kind)
 
 

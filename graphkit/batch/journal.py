@@ -1,7 +1,8 @@
 """What a batch has done until now, beside its output, so that a run that was killed goes on where it stopped.
 
 A folder holds one file for each chunk that was answered, and ``journal.jsonl``: a line that says what the run was asked
-for, then one line for each chunk, written when the chunk's file is complete. What no line speaks of is done again.
+for, then one line for each chunk, written when the chunk's file is complete. What no line speaks of is done again, and
+so is a chunk whose file does not have the checksum that its line gives.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,6 +20,9 @@ import msgspec
 from graphkit.core.errors import GraphError
 
 JOURNAL = "journal.jsonl"
+#: Endings of the files of a chunk's answers, and of its failures.
+PART = ".part"
+FAILED = ".errors"
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -29,12 +34,18 @@ class Done(msgspec.Struct, frozen=True):
         Its number, the position of its first row, and how many rows it has.
     failed
         How many of them failed.
+    columns
+        How many columns the answers have; without any there is no file of answers.
+    check
+        Checksum (CRC-32) of the file of answers and the file of failures.
     """
 
     chunk: int
     start: int
     rows: int
     failed: int
+    columns: int
+    check: int
 
 
 class Journal:
@@ -73,16 +84,15 @@ class Journal:
         self.close()
 
     def part(self, chunk: int, suffix: str) -> Path:
-        """Return the file of a chunk's answers, or with another suffix of its failures."""
-        return self.folder / f"{chunk:08d}{suffix}"
+        """Return the file of a chunk's answers (``PART``) or failures (``FAILED``)."""
+        return part_path(self.folder, chunk, suffix)
 
     def note(self, done: Done) -> None:
         """Note that a chunk is done; its files are complete."""
         assert self._file is not None
         self.done[done.chunk] = done
         self._file.write(msgspec.json.encode(done).decode() + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._file.flush()  # from here on the system has it, whatever happens to this process
 
     def finish(self) -> None:
         """Throw everything away: the output is written."""
@@ -139,12 +149,24 @@ class Journal:
         if lines:
             self._check_asked(json.loads(lines[0]))
             for line in lines[1:]:
-                done = msgspec.json.decode(line, type=Done)
-                self.done[done.chunk] = done
+                done = _read(line)
+                if done is not None and self._is_whole(done):
+                    self.done[done.chunk] = done
         else:
             lines = [json.dumps(self._asked) + "\n"]
         path.write_text("".join(lines), encoding="utf-8")
         self._file = path.open("a", encoding="utf-8")
+
+    def _is_whole(self, done: Done) -> bool:
+        """Return whether a chunk's files are as they were written: when the power fails, files may be lost."""
+        check = 0
+        for suffix, there in ((PART, done.columns), (FAILED, done.failed)):
+            if there:
+                try:
+                    check = zlib.crc32(self.part(done.chunk, suffix).read_bytes(), check)
+                except FileNotFoundError:
+                    return False
+        return check == done.check
 
     def _check_asked(self, before: Mapping[str, Any]) -> None:
         other = [key for key in {**before, **self._asked} if before.get(key) != self._asked.get(key)]
@@ -153,6 +175,18 @@ class Journal:
                 f"a run into {str(self._output)!r} was interrupted that was asked for something else "
                 f"({', '.join(other)}): go on with what was asked then, or begin anew with --restart (restart=True)"
             )
+
+
+def part_path(folder: Path, chunk: int, suffix: str) -> Path:
+    """Return a file of a chunk."""
+    return folder / f"{chunk:08d}{suffix}"
+
+
+def _read(line: str) -> Done | None:
+    try:
+        return msgspec.json.decode(line, type=Done)
+    except (msgspec.DecodeError, UnicodeError):
+        return None  # zeros, after the power has failed
 
 
 def _is_file(file: TextIO, path: Path) -> bool:

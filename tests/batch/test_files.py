@@ -93,9 +93,9 @@ def joined(tmp_path, kind, tables, column="prediction"):
     for number, table in enumerate(tables):
         part = tmp_path / f"{number}.{kind}"
         if isinstance(table, int):
-            parts.append((part, table))
+            parts.append((None, table))
         else:
-            files.write_part(part, kind, table)
+            files.put(part, files.as_bytes(kind, table))
             parts.append((part, len(table)))
     target = tmp_path / f"all.{kind}"
     files.join_parts(parts, kind, target, column)
@@ -142,8 +142,8 @@ class TestParts:
 
 
 def test_nested_answers_are_json_in_csv(tmp_path):
-    files.write_part(tmp_path / "a.csv", "csv", pd.DataFrame({"p": [[1, 2], {"x": "é"}, None, "plain"]}))
-    assert (tmp_path / "a.csv").read_text() == 'p\n"[1,2]"\n"{""x"":""é""}"\n""\nplain\n'
+    table = pd.DataFrame({"p": [[1, 2], {"x": "é"}, None, "plain"]})
+    assert files.as_bytes("csv", table).decode() == 'p\n"[1,2]"\n"{""x"":""é""}"\n""\nplain\n'
 
 
 def test_texts_with_line_breaks_stay_in_one_cell(tmp_path):
@@ -157,11 +157,11 @@ def test_texts_with_line_breaks_stay_in_one_cell(tmp_path):
 def test_what_a_format_cannot_hold_is_said(tmp_path):
     mixed = pd.DataFrame({"p": [1, "a", [2]]}, dtype=object)
     with pytest.raises(GraphError, match="the answers cannot be written as parquet"):
-        files.write_part(tmp_path / "a.parquet", "parquet", mixed)
+        files.as_bytes("parquet", mixed)
     with pytest.raises(GraphError, match="do not go together in one Parquet file"):
         joined(tmp_path, "parquet", [pd.DataFrame({"p": [1]}), pd.DataFrame({"p": [{"x": 1}]})])
     with pytest.raises(GraphError, match="the answers cannot be written as jsonl"):
-        files.write_part(tmp_path / "a.jsonl", "jsonl", pd.DataFrame({"p": [object()]}))
+        files.as_bytes("jsonl", pd.DataFrame({"p": [object()]}))
 
 
 def test_numbers_come_back_exactly(tmp_path):

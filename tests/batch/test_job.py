@@ -119,7 +119,7 @@ def test_errors_of_an_earlier_run_do_not_stay(tmp_path, sums):
 def test_too_many_errors_end_the_run_and_what_was_done_is_kept(tmp_path, sums):
     source, output = tmp_path / "in.jsonl", tmp_path / "out.csv"
     source.write_text("".join(f"[{-1 if 20 <= at < 30 else 1}]\n" for at in range(100)))
-    with pytest.raises(StepError, match=r'10 rows failed, more than the 5 that are allowed; the first: {"row": 20'):
+    with pytest.raises(StepError, match=r'10 rows failed, more than the 5 that are allowed; the first: {"row":20'):
         sums.run_file(source, output, chunk=10, max_errors=5)
     assert not output.exists()
     summary = sums.run_file(source, output, chunk=10, max_errors=10)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
+
 import pytest
 
-from graphkit.batch.journal import JOURNAL, Done, Journal
+from graphkit.batch.journal import FAILED, JOURNAL, PART, Done, Journal
 from graphkit.core.errors import GraphError
 
 ASKED = {"chunk": 5, "input": ["/x", 3]}
@@ -22,24 +24,24 @@ def known(output):
 
 def test_what_was_noted_is_known_to_the_next_run(output):
     journal = Journal(output, ASKED)
-    journal.note(Done(0, 0, 5, 0))
-    journal.note(Done(2, 10, 5, 1))
+    journal.note(Done(0, 0, 5, 0, 0, 0))
+    journal.note(Done(2, 10, 5, 0, 0, 0))
     journal.close()
     with Journal(output, ASKED) as again:
-        assert again.done == {0: Done(0, 0, 5, 0), 2: Done(2, 10, 5, 1)}
-        again.note(Done(1, 5, 5, 0))
+        assert again.done == {0: Done(0, 0, 5, 0, 0, 0), 2: Done(2, 10, 5, 0, 0, 0)}
+        again.note(Done(1, 5, 5, 0, 0, 0))
     assert known(output) == [0, 1, 2]
 
 
 def test_a_line_that_was_not_finished_is_forgotten(output):
     journal = Journal(output, ASKED)
-    journal.note(Done(0, 0, 5, 0))
+    journal.note(Done(0, 0, 5, 0, 0, 0))
     journal.close()
     path = journal.folder / JOURNAL
     path.write_text(path.read_text() + '{"chunk": 1, "st')
     with Journal(output, ASKED) as again:
         assert sorted(again.done) == [0]
-        again.note(Done(1, 5, 5, 0))
+        again.note(Done(1, 5, 5, 0, 0, 0))
     assert known(output) == [0, 1]
 
 
@@ -61,12 +63,12 @@ def test_a_run_goes_on_only_with_what_was_asked_for(output):
 
 def test_a_restart_forgets(output):
     journal = Journal(output, ASKED)
-    journal.note(Done(0, 0, 5, 0))
-    journal.part(0, ".csv").write_text("x")
+    journal.note(Done(0, 0, 5, 0, 0, 0))
+    journal.part(0, PART).write_text("x")
     journal.close()
     with Journal(output, {"chunk": 6}, restart=True) as again:
         assert again.done == {}
-        assert not again.part(0, ".csv").exists()
+        assert not again.part(0, PART).exists()
 
 
 def test_two_runs_do_not_write_one_file(output):
@@ -79,7 +81,7 @@ def test_two_runs_do_not_write_one_file(output):
 
 def test_nothing_is_left_of_a_finished_run(output):
     journal = Journal(output, ASKED)
-    journal.part(0, ".csv").write_text("x")
+    journal.part(0, PART).write_text("x")
     journal.finish()
     journal.close()
     assert list(output.parent.iterdir()) == []
@@ -87,8 +89,29 @@ def test_nothing_is_left_of_a_finished_run(output):
 
 def test_what_a_kill_has_left_of_a_finished_run_is_cleared_away(output):
     journal = Journal(output, ASKED)
-    journal.part(0, ".csv").write_text("x")
+    journal.part(0, PART).write_text("x")
     (journal.folder / JOURNAL).unlink()
     journal.close()
     with Journal(output, ASKED) as again:
-        assert not again.part(0, ".csv").exists()
+        assert not again.part(0, PART).exists()
+
+
+@pytest.mark.parametrize("spoil", ["lose the answers", "lose the errors", "zeros in a file", "zeros in the journal"])
+def test_what_was_lost_when_the_power_failed_is_done_again(output, spoil):
+    journal = Journal(output, ASKED)
+    for chunk in range(3):
+        journal.part(chunk, PART).write_bytes(b"answers")
+        journal.part(chunk, FAILED).write_bytes(b"errors")
+        journal.note(Done(chunk, 5 * chunk, 5, 1, 1, zlib.crc32(b"errors", zlib.crc32(b"answers"))))
+    journal.close()
+    if spoil == "lose the answers":
+        journal.part(1, PART).unlink()
+    elif spoil == "lose the errors":
+        journal.part(1, FAILED).unlink()
+    elif spoil == "zeros in a file":
+        journal.part(1, PART).write_bytes(bytes(7))
+    else:
+        lines = (journal.folder / JOURNAL).read_bytes().splitlines(keepends=True)
+        lines[2] = bytes(len(lines[2]) - 1) + b"\n"
+        (journal.folder / JOURNAL).write_bytes(b"".join(lines))
+    assert known(output) == [0, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 
 import numpy as np
@@ -119,3 +120,17 @@ def test_any_number_of_rows_fits_if_that_is_allowed():
 def test_options_are_checked(given, words):
     with pytest.raises(GraphError, match=words):
         Options(**given)
+
+
+def test_the_garbage_collector_runs_on_afterwards():
+    for enabled in (True, False):
+        (gc.enable if enabled else gc.disable)()
+        try:
+            body("inputs")
+            body("records")
+            body("inputs", ["a"])
+            with pytest.raises(GraphError):
+                body("inputs", ["aa"])
+            assert gc.isenabled() is enabled
+        finally:
+            gc.enable()
