@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 from graphkit.build.flow import RootFlowStep
@@ -13,11 +14,13 @@ from graphkit.core.event import Event, Trigger
 from graphkit.runtime.bound import is_response
 from graphkit.server import dataplane
 from graphkit.server.graph_server import GraphServer, mock_server
+from graphkit.server.http import metrics
 from graphkit.server.http.bodies import Gone, Refused, read_body, unpack
 from graphkit.server.http.chunks import EVENTS, LINES, Chunks, as_event, as_it_is, as_line, is_stream
 from graphkit.server.http.cors import Cors
 from graphkit.server.http.deadline import Late
 from graphkit.server.http.keys import Keys
+from graphkit.server.http.observing import Observer, combined
 from graphkit.server.http.questions import HEALTH, Questions
 from graphkit.server.http.runner import Runner
 from graphkit.server.http.wire import (
@@ -37,6 +40,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _ALLOW = ((b"allow", b"DELETE, GET, HEAD, PATCH, POST, PUT"),)
 _TRIGGER = Trigger("http", "http")
 _MSGPACK = b"application/msgpack"
+_GONE = 499  # nobody gets this one: it is for logs and metrics, as nginx has it
 
 
 def _version() -> str:
@@ -132,13 +136,25 @@ class App:
         keys = settings.keys()
         self._keys = Keys(keys) if keys else None
         self._cors = Cors(settings.cors_origins) if settings.cors_origins else None
+        self._observers: list[Observer] = []
         self._pages: dict[str, Callable[[], Answer]] = {}
+        if settings.metrics not in ("off", "auto") or (settings.metrics == "auto" and metrics.is_installed()):
+            told = metrics.Metrics(self._questions.catalog, self._waiting, settings.metrics == "steps")
+            self.observe(told)
+            self._pages["/metrics"] = told.page
         if settings.docs:
             self._pages |= {"/openapi.json": self._openapi, "/docs": self._docs}
         if settings.allowed_data_urls:
             own = server.parameters.get("allowed_data_urls") or ()
             own = (own,) if isinstance(own, str) else own
             server.parameters["allowed_data_urls"] = [*own, *settings.allowed_data_urls]
+
+    def observe(self, observer: Observer) -> None:
+        """Let an observer know of every request from now on."""
+        self._observers.append(observer)
+
+    def _waiting(self) -> int:
+        return self._runner.threads.waiting
 
     def __repr__(self) -> str:
         return f"App({self.server!r})"
@@ -149,30 +165,53 @@ class App:
         """Answer one request, or take part in the start and end of the process."""
         kind = scope["type"]
         if kind == "http":
-            await self._http(scope, receive, send)
+            if self._observers:
+                await self._observed(scope, receive, send)
+            else:
+                headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+                await self._http(scope, headers, receive, send, None)
         elif kind == "lifespan":
             await self._lifespan(receive, send)
         elif kind == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1003, "reason": "requests come over HTTP"})
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _observed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request while observers look on."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        observers = [(observer, observer.began(scope, headers)) for observer in self._observers]
+        traces = (observer.trace(token) for observer, token in observers)
+        trace = combined([trace for trace in traces if trace is not None])
+        began = perf_counter()
+        status, size = 500, 0
+        try:
+            status, size = await self._http(scope, headers, receive, send, trace)
+        finally:
+            seconds = perf_counter() - began
+            for observer, token in observers:
+                observer.ended(token, scope, status, seconds, size)
+
+    async def _http(
+        self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send, trace: Any
+    ) -> tuple[int, int]:
+        """Answer a request; returns the answer's status and size (0 where it was sent in chunks)."""
         self.in_flight += 1
         try:
             answer = self._turned_away(scope, headers)
             if answer is None:
-                answer = await self._answer(scope, headers, receive, send)
+                answer = await self._answer(scope, headers, receive, send, trace)
         except Refused as refused:
             answer = refused.answer
         except Late:
             answer = refusal(504, f"no answer within {self.settings.timeout_s:g} s")
         except Gone:
-            return
+            return _GONE, 0
         finally:
             self.in_flight -= 1
-        if answer is not None:
-            await self._deliver(answer, scope, headers, send)
+        if answer is None:
+            return 200, 0
+        await self._deliver(answer, scope, headers, send)
+        return answer.status, len(answer.body)
 
     async def _deliver(self, answer: Answer, scope: Scope, headers: dict[str, str], send: Send) -> None:
         least = self.settings.gzip_min_bytes
@@ -227,7 +266,9 @@ class App:
 
     # ---- the graph ------------------------------------------------------------------------------------------
 
-    async def _answer(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> Answer | None:
+    async def _answer(
+        self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send, trace: Any
+    ) -> Answer | None:
         method, path = scope["method"], scope["path"]
         own = self._own(method, path)
         if own is not None:
@@ -249,6 +290,7 @@ class App:
             headers.get("x-request-id"),
             _TRIGGER,
         )
+        event._trace = trace
         if scope["query_string"]:
             event.query = scope["query_string"].decode("latin-1")  # type: ignore[attr-defined]  # events take more
         result = await self._runner.run(event)

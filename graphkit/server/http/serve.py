@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from graphkit.core.errors import GraphError, GraphkitError
 from graphkit.core.extras import load
 from graphkit.server.http.app import App, as_server
 from graphkit.server.http.logs import set_up_logs
+from graphkit.server.http.metrics import FOLDER_VARIABLE
 from graphkit.server.http.questions import Questions
 from graphkit.server.settings import Settings
 
@@ -156,11 +158,19 @@ def _options(settings: Settings) -> dict[str, Any]:
 
 
 def _supervise(config: Any) -> None:
-    """Run several workers; one that dies is replaced."""
+    """Run several workers; one that dies is replaced. They add up their metrics through files in a folder."""
+    from tempfile import TemporaryDirectory
+
     from uvicorn.supervisors import Multiprocess
 
     supervisor = Multiprocess(config, sockets=[config.bind_socket()])
-    supervisor.run()
+    with TemporaryDirectory(prefix="graphkit-metrics-") as folder:
+        os.environ.setdefault(FOLDER_VARIABLE, folder)
+        try:
+            supervisor.run()
+        finally:
+            if os.environ[FOLDER_VARIABLE] == folder:
+                del os.environ[FOLDER_VARIABLE]
     if any(process.exitcode == _STARTUP_FAILURE for process in supervisor.processes):
         raise GraphError("the workers could not start; the log tells why")
 

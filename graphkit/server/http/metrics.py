@@ -1,0 +1,202 @@
+"""``/metrics`` in Prometheus' form: of requests, of models, and of steps where that is wanted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from graphkit.core.extras import load
+from graphkit.server.catalog import Catalog
+from graphkit.server.http.wire import Answer, Scope
+
+#: Names the folder through which several workers add up their metrics; read by prometheus_client when it is imported.
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_MOST_PATHS = 1024
+_OWN = ("/v2", "/metrics", "/docs", "/openapi.json")
+
+
+class Metrics:
+    """Counts requests and times them, and tells the numbers.
+
+    Parameters
+    ----------
+    catalog
+        Returns the models that there are.
+    waiting
+        Returns how many requests wait for a thread.
+    steps
+        Whether steps are timed, too.
+    """
+
+    def __init__(self, catalog: Callable[[], Catalog], waiting: Callable[[], int], steps: bool) -> None:
+        prometheus: Any = load("prometheus_client", "/metrics", "metrics")
+        self._prometheus = prometheus
+        self._catalog = catalog
+        self._waiting = waiting
+        self._shared = FOLDER_VARIABLE in os.environ
+        self._registry = registry = prometheus.CollectorRegistry()
+
+        def make(kind: str, name: str, text: str, labels: tuple[str, ...] = (), **more: Any) -> Any:
+            return getattr(prometheus, kind)(f"graphkit_{name}", text, labels, registry=registry, **more)
+
+        told = ("model", "method", "status")
+        self._requests = make("Counter", "requests", "Requests that were answered.", told)
+        self._seconds = make("Histogram", "request_seconds", "Time to the answer.", ("model",), buckets=_SECONDS)
+        self._in_flight = make(
+            "Gauge", "requests_in_flight", "Requests that are being answered.", multiprocess_mode="livesum"
+        )
+        self._threads = make("Gauge", "requests_waiting", "Requests that wait.", multiprocess_mode="livesum")
+        ready = "Whether the model is loaded."
+        self._ready = make("Gauge", "model_ready", ready, ("model", "version"), multiprocess_mode="livemin")
+        depth = "Entries of a queue, events that a step holds back."
+        self._depth = make("Gauge", "queue_depth", depth, ("step",), multiprocess_mode="livemostrecent")
+        self._step_seconds: Any = None
+        self._step_errors: Any = None
+        if steps:
+            self._step_seconds = make("Histogram", "step_seconds", "Time of a step.", ("step",), buckets=_SECONDS)
+            self._step_errors = make("Counter", "step_errors", "Failures of a step.", ("step",))
+        self._models: dict[str, str] = {}
+        self._known: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+
+    # ---- requests -------------------------------------------------------------------------------------------
+
+    def began(self, scope: Scope, headers: Mapping[str, str]) -> None:
+        """Note that a request has come."""
+        self._in_flight.inc()
+
+    def trace(self, token: None) -> StepTimer | None:
+        """Return what times the steps of a request, ``None`` where they are not timed."""
+        return None if self._step_seconds is None else StepTimer(self._step_seconds, self._step_errors)
+
+    def ended(self, token: None, scope: Scope, status: int, seconds: float, size: int) -> None:
+        """Note that a request was answered."""
+        self._in_flight.dec()
+        key = self._model_of(scope["path"]), scope["method"], status
+        children = self._known.get(key)
+        if children is None:
+            model, method, _ = key
+            method = method if method in _METHODS else "other"
+            children = self._requests.labels(model, method, str(status)), self._seconds.labels(model)
+            if method != "other":  # clients make up methods
+                self._known[key] = children
+        children[0].inc()
+        children[1].observe(seconds)
+
+    def _model_of(self, path: str) -> str:
+        """Return the name of the model that a path asks for; empty where it asks for none that there is."""
+        name = self._models.get(path)
+        if name is None:
+            if len(self._models) >= _MOST_PATHS:
+                self._models.clear()  # clients make up paths
+            catalog = self._catalog()
+            served = catalog.addressed(path)[1]
+            name = served.name if served is not None else ""
+            if not name and not catalog.routers and not path.startswith(_OWN):
+                name = catalog.names()[0]  # a flow takes whatever path there is
+            self._models[path] = name
+        return name
+
+    # ---- telling --------------------------------------------------------------------------------------------
+
+    def page(self) -> Answer:
+        """Return the numbers, of all workers together."""
+        self._look()
+        registry = self._registry
+        if self._shared:
+            from prometheus_client import multiprocess
+
+            _forget_the_dead(multiprocess.mark_process_dead)
+            registry = self._prometheus.CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no types
+        text: bytes = self._prometheus.generate_latest(registry)
+        return Answer(200, text, b"text/plain; version=0.0.4; charset=utf-8")
+
+    def _look(self) -> None:
+        """Read what is not told of by itself."""
+        self._threads.set(self._waiting())
+        catalog = self._catalog()
+        for served in catalog.all():
+            self._ready.labels(served.name, served.version).set(float(served.ready))
+        for path, step in catalog.bound.steps.items():
+            if step.kind == "queue" and hasattr(step.object, "__len__"):
+                self._depth.labels(path).set(len(step.object))
+            elif isinstance(getattr(step.object, "pending", None), int):
+                self._depth.labels(path).set(step.object.pending)
+
+
+class Timed:
+    """A step that is being timed."""
+
+    __slots__ = ("began", "failed", "step")
+
+    def __init__(self, step: Any, began: float) -> None:
+        self.step = step
+        self.began = began
+        self.failed = False
+
+
+class StepTimer:
+    """Times the steps of one request."""
+
+    __slots__ = ("_errors", "_run", "_seconds")
+
+    def __init__(self, seconds: Any, errors: Any) -> None:
+        self._seconds = seconds
+        self._errors = errors
+        self._run: set[str] = set()
+
+    def enter(self, step: Any, given: Any, before: Any = None, *more: Any) -> Timed:
+        """Note that a step begins."""
+        self._run.add(step.path or step.name)
+        return Timed(step, perf_counter())
+
+    def leave(self, entry: Timed, result: Any) -> None:
+        """Note that a step ended."""
+        step = entry.step
+        self._seconds.labels(step.path or step.name).observe(perf_counter() - entry.began)
+
+    def fail(self, entry: Timed, exc: BaseException) -> None:
+        """Note that a step failed."""
+        if entry.failed:  # a nested flow hands on the failure of its step
+            return
+        entry.failed = True
+        self.leave(entry, None)
+        step = entry.step
+        self._errors.labels(step.path or step.name).inc()
+
+    def came(self, event: Any, source: Any) -> None:
+        """Note nothing: where an event comes from does not count."""
+
+    def has_run(self, path: str) -> bool:
+        """Return whether a step has run."""
+        return path in self._run
+
+
+def _forget_the_dead(forget: Callable[[int], None]) -> None:
+    """Let go of what workers that are no more have told of the moment; what they have counted stays."""
+    for file in Path(os.environ[FOLDER_VARIABLE]).glob("gauge_live*_*.db"):
+        number = file.stem.rpartition("_")[2]
+        if number.isdigit() and not _is_alive(int(number)):
+            forget(int(number))
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def is_installed() -> bool:
+    """Return whether what metrics need is there."""
+    from importlib.util import find_spec
+
+    return find_spec("prometheus_client") is not None

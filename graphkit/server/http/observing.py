@@ -1,0 +1,80 @@
+"""What looks on while requests are answered: metrics, traces, logs of requests. Without any, nothing is paid for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from graphkit.server.http.wire import Scope
+
+
+class Observer(Protocol):
+    """Is told of every request."""
+
+    def began(self, scope: Scope, headers: Mapping[str, str]) -> Any:
+        """Note that a request has come; what this returns is handed to the other methods."""
+
+    def trace(self, token: Any) -> Any:
+        """Return what is told of every step of this request, ``None`` for nothing.
+
+        It has the methods ``enter``, ``leave``, ``fail``, ``came`` and ``has_run`` of
+        :class:`~graphkit.runtime.records.Recorder`; what ``enter`` returns has the attribute ``step``.
+        """
+
+    def ended(self, token: Any, scope: Scope, status: int, seconds: float, size: int) -> None:
+        """Note that a request was answered, with how many bytes, or that its client went away (status 499)."""
+
+
+class Entries:
+    """A step that runs, as each of several traces has noted it."""
+
+    __slots__ = ("each", "step")
+
+    def __init__(self, step: Any, each: list[Any]) -> None:
+        self.step = step
+        self.each = each
+
+
+class Traces:
+    """Several traces of one request as one."""
+
+    __slots__ = ("_traces",)
+
+    def __init__(self, traces: Sequence[Any]) -> None:
+        self._traces = traces
+
+    def enter(self, step: Any, given: Any, before: Entries | None = None, *more: Any) -> Entries:
+        """Tell that a step gets a value; ``before`` is what this returned for the step before."""
+        befores = [None] * len(self._traces) if before is None else before.each
+        noted = [trace.enter(step, given, own, *more) for trace, own in zip(self._traces, befores, strict=True)]
+        return Entries(step, noted)
+
+    def leave(self, entry: Entries, result: Any) -> None:
+        """Tell what a step returned."""
+        for trace, own in zip(self._traces, entry.each, strict=True):
+            trace.leave(own, result)
+
+    def fail(self, entry: Entries, exc: BaseException) -> None:
+        """Tell how a step failed."""
+        for trace, own in zip(self._traces, entry.each, strict=True):
+            trace.fail(own, exc)
+
+    def came(self, event: Any, source: Any) -> None:
+        """Tell that an event is on its way from a step to another one."""
+        for trace in self._traces:
+            trace.came(event, source)
+
+    def has_run(self, path: str) -> bool:
+        """Return whether a step has run."""
+        return any(trace.has_run(path) for trace in self._traces)
+
+
+def combined(traces: Sequence[Any]) -> Any:
+    """Return traces as one, ``None`` where there is none.
+
+    >>> combined([]), combined(["one"])
+    (None, 'one')
+    """
+    if not traces:
+        return None
+    return traces[0] if len(traces) == 1 else Traces(traces)

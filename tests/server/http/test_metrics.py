@@ -1,0 +1,139 @@
+"""``/metrics``: what is counted is what happened, also over several workers, and strangers cannot blow it up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from graphkit import GraphServer, asgi_app, new_flow
+from graphkit.server.settings import Settings
+from tests.server.http.served import half_broken, models
+
+INFER = "/v2/models/linear/infer"
+
+
+def numbers(text: str) -> dict[str, float]:
+    """Return samples by name and labels."""
+    found = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = ",".join(f"{key}={value}" for key, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}"] = sample.value
+    return found
+
+
+def told(server: Any, requests: list[tuple[str, str, Any]], **settings: Any) -> dict[str, float]:
+    """Return the numbers after some requests."""
+
+    async def ask() -> str:
+        app = asgi_app(server, Settings(**settings))
+        app.start()
+        transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # as in conftest
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            for method, path, body in requests:
+                await client.request(method, path, json=body)
+            text = (await client.get("/metrics")).text
+        app.close()
+        return text
+
+    return numbers(asyncio.run(ask()))
+
+
+def test_requests_are_counted_by_model_and_status() -> None:
+    good, bad = {"inputs": [[1, 2]]}, {"inputs": [["x"]]}
+    found = told(models, [("POST", INFER, good)] * 3 + [("POST", INFER, bad), ("GET", "/nowhere/at/all", None)])
+    assert found["graphkit_requests_total{method=POST,model=linear,status=200}"] == 3
+    assert found["graphkit_requests_total{method=POST,model=linear,status=400}"] == 1
+    assert found["graphkit_requests_total{method=GET,model=,status=404}"] == 1
+    assert found["graphkit_request_seconds_count{model=linear}"] == 4
+    assert found["graphkit_requests_in_flight{}"] == 1  # the question itself
+
+
+def test_models_that_are_not_ready_are_told() -> None:
+    found = told(half_broken, [])
+    assert found["graphkit_model_ready{model=linear,version=}"] == 1
+    assert found["graphkit_model_ready{model=versioned,version=2}"] == 1
+    assert found["graphkit_model_ready{model=unloaded,version=}"] == 0
+
+
+def test_what_strangers_make_up_makes_no_new_numbers() -> None:
+    requests = [("GET", f"/made/up/{number}", None) for number in range(30)]
+    requests += [(f"METHOD{number}", "/", None) for number in range(30)]
+    names = [name for name in told(models, requests) if name.startswith("graphkit_requests_total")]
+    assert len(names) == 2
+
+
+def flow(*steps: Any) -> GraphServer:
+    graph = new_flow("chain")
+    last: Any = graph
+    for step in steps:
+        last = last.to(step)
+    last.respond()
+    server: GraphServer = graph.to_mock_server(namespace=globals())
+    return server
+
+
+def first(body: Any) -> Any:
+    time.sleep(0.002)
+    return body
+
+
+async def second(body: Any) -> Any:
+    await asyncio.sleep(0)
+    if body == "bad":
+        raise ValueError("bad")
+    return body
+
+
+@pytest.mark.parametrize("steps", [(first,), (first, second)], ids=["plain", "async"])
+def test_steps_are_timed_where_that_is_wanted(steps: Any) -> None:
+    found = told(flow(*steps), [("POST", "/", "a")] * 3, metrics="steps")
+    assert found["graphkit_step_seconds_count{step=first}"] == 3
+    assert found["graphkit_step_seconds_sum{step=first}"] >= 0.006
+    assert found["graphkit_requests_total{method=POST,model=chain,status=200}"] == 3
+
+
+def test_failures_are_counted_by_step() -> None:
+    found = told(flow(first, second), [("POST", "/", "a"), ("POST", "/", "bad")], metrics="steps")
+    assert found["graphkit_step_errors_total{step=second}"] == 1
+    assert found["graphkit_step_seconds_count{step=second}"] == 2
+    assert "graphkit_step_errors_total{step=first}" not in found
+
+
+def test_routes_are_steps() -> None:
+    found = told(models, [("POST", INFER, {"inputs": [[1, 2]]})], metrics="steps")
+    assert found["graphkit_step_seconds_count{step=linear}"] == 1
+
+
+def test_steps_are_not_timed_otherwise() -> None:
+    found = told(flow(first), [("POST", "/", "a")])
+    assert not [name for name in found if "step" in name]
+
+
+def test_what_waits_in_a_step_is_told() -> None:
+    graph = new_flow()
+    graph.to("Batch", name="pairs", max_events=2).to(first).respond()
+    found = told(graph, [("POST", "/", 1)])
+    assert found["graphkit_queue_depth{step=pairs}"] == 1
+
+
+def test_metrics_can_be_switched_off(asked: Callable[..., httpx.Response]) -> None:
+    assert asked(models, "GET", "/metrics", Settings(metrics="off")).status_code == 404
+    assert asked(models, "GET", "/metrics", Settings(api_keys=("k",))).status_code == 401
+
+
+def test_several_workers_are_added_up(serving: Callable[..., Any]) -> None:
+    served = serving("worker", workers=2, metrics="steps")
+    seen = set()
+    for number in range(200):
+        seen.add(httpx.post(served.url, json={"number": number}).json()["process"])
+    found = numbers(httpx.get(f"{served.url}/metrics").text)
+    assert len(seen) == 2
+    assert found["graphkit_requests_total{method=POST,model=work,status=200}"] == 200
+    assert found["graphkit_step_seconds_count{step=step}"] == 200
