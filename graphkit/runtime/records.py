@@ -20,6 +20,8 @@ from graphkit.runtime.snapshot import SCALARS, Snapshots
 MOST_RUNS = 50
 MOST_BYTES = 32 * 2**20
 MOST_STEPS = 10_000
+#: The type of a preview that stands for nothing at all: a step dropped its event, or holds it back.
+NOTHING_SENT = "nothing"
 _SAME: Any = object()
 
 
@@ -298,7 +300,7 @@ class Recorder:
         if type(result) is Emit:
             text = sent_text(entry.step, result, self.event)
             if text is not None:
-                entry.output = self._snapshots.told("Emit", text)
+                entry.output = self._snapshots.told("Emit" if result.items else NOTHING_SENT, text)
                 return
             (result,) = bodies_of(result)
         entry.result = result

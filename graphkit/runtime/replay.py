@@ -13,7 +13,7 @@ from graphkit.core.event import Event
 from graphkit.plan.compile import FlowPlan, Line, Plan
 from graphkit.runtime.carried import event_again
 from graphkit.runtime.graph import BoundGraph
-from graphkit.runtime.machine import Answers, Run, Token, answer_of, run_nested, spread, walk
+from graphkit.runtime.machine import Answers, Run, answer_of, run_nested, spread, walk
 from graphkit.runtime.program import Program, Segment, make_program
 from graphkit.runtime.records import RunRecord, StepRecord
 from graphkit.runtime.rerun import Arrival, Level, levels_of, merged_steps
@@ -84,7 +84,8 @@ class Replay:
         plan = self._bound.plan
         flows = dict(plan.flows)
         for level in self.levels:
-            flows[level.flow] = _with_line_from(flows[level.flow], level.child)
+            for step in dict.fromkeys(arrival.step for arrival in level.arrivals):
+                flows[level.flow] = _with_line_from(flows[level.flow], step)
         new: Plan = msgspec.structs.replace(plan, flows=flows)
         return make_program(new, "", self._bound.steps, wait, True)
 
@@ -104,11 +105,15 @@ class Replay:
             (heads[arrival.step], event.body, event)
             for arrival, event in zip(level.arrivals, self._tokens[depth], strict=True)
         ]
-        catch = program.catch.steps[0].path if program.catch is not None else None
-        caught: list[Token] = [token for token in tokens if token[0].steps[0].path == catch]
-        others = [token for token in tokens if token[0].steps[0].path != catch]
-        await spread(program, others, program.ordered and len(others) > 1, run, answers)
-        await walk(program, caught[::-1], run, answers, True)
+        caught = [token for token in tokens if token[0] is program.catch]
+        others = [token for token in tokens if token[0] is not program.catch]
+        if program.ordered and len(others) > 1:
+            await spread(program, others, True, run, answers)
+            await walk(program, caught[::-1], run, answers, True)
+        else:
+            # in the order of the recorded run, which decides between equals
+            for token in tokens:
+                await walk(program, [token], run, answers, token[0] is program.catch)
         return answers
 
     def _lead_inwards(self, segment: Segment, depth: int, run: Run) -> None:
@@ -174,11 +179,8 @@ def _again(make: Callable[[], Any], what: str, step: str | None) -> Any:
 
 def _with_line_from(flow: FlowPlan, step: str) -> FlowPlan:
     """Return a flow with a further line that begins at a step, if none does yet."""
-    for line in flow.lines:
-        if step in line.steps:
-            at = line.steps.index(step)
-            if at == 0:
-                return flow
-            new = Line(line.steps[at:], line.next, line.rank)
-            return msgspec.structs.replace(flow, lines=(*flow.lines, new))
-    return flow
+    if any(line.steps[0] == step for line in flow.lines):
+        return flow
+    line = next(line for line in flow.lines if step in line.steps)
+    new = Line(line.steps[line.steps.index(step) :], line.next, line.rank)
+    return msgspec.structs.replace(flow, lines=(*flow.lines, new))

@@ -2,7 +2,8 @@
 
 A replay starts at one step, in one flow. All that the step leads to runs again; what it does not lead to is taken over
 from the record. Where a step that runs again also got events from steps that do not (a join, above all), it gets those
-events again, as they were recorded. Where the recorded run ended early, branches that it never came to run now.
+events again, as they were recorded. Where the recorded run failed, what failed runs again too, and branches that it
+never came to run now.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from graphkit.core.errors import GraphError, choices, nearest
 from graphkit.plan.compile import FlowPlan, Plan
 from graphkit.plan.topology import join
 from graphkit.runtime.carried import Carried
-from graphkit.runtime.records import RunRecord, StepRecord
+from graphkit.runtime.records import NOTHING_SENT, RunRecord, StepRecord
+from graphkit.runtime.snapshot import Preview
 from graphkit.spec.steps import Kind
 
 #: Stands for the start of a flow where the step is named that an event comes from.
@@ -127,7 +129,8 @@ def levels_of(plan: Plan, run: RunRecord, start: str, emitting: frozenset[str]) 
                 f"replay from {child!r}",
                 step=start,
             )
-        levels.append(_level(plan.flows[flow], child, by_name, run, emitting))
+        failed = by_name[flow][0][1].error is not None if depth else run.status >= 300
+        levels.append(_level(plan.flows[flow], child, by_name, failed, emitting, len(run.steps)))
     return levels
 
 
@@ -144,21 +147,28 @@ def _level(
     flow: FlowPlan,
     child: str,
     by_name: Mapping[str, list[tuple[int, StepRecord]]],
-    run: RunRecord,
+    failed: bool,
     emitting: frozenset[str],
+    end: int,
 ) -> Level:
     follow, sides = _edges(flow)
     again = _reached(child, follow, sides)
+    if failed:
+        # what made the flow fail has no result that could be taken over: it runs again as well
+        for step in _steps(flow):
+            broke = any(record.error is not None for _, record in by_name.get(step, ()))
+            if broke and step not in again and child not in (beyond := _reached(step, follow, sides)):
+                again |= beyond
     arrivals: list[Arrival] = []
     for step in _steps(flow):
         for place, record in by_name.get(step, ()):
             source = _source(record, flow.path)
-            if step == child or (step in again and source not in again):
+            if step in again and (source not in again or step == child):
                 arrivals.append(_arrival(step, source, record, place))
-    if run.status >= 300:
-        arrivals += _never_reached(flow, follow, by_name, again, emitting, len(run.steps))
+    if failed:
+        arrivals += _never_reached(flow, follow, by_name, again, emitting, end)
     arrivals.sort(key=lambda arrival: arrival.place)
-    return Level(flow.path, child, again, tuple(arrivals), _kept_rank(flow, by_name, again, run))
+    return Level(flow.path, child, again, tuple(arrivals), None if failed else _kept_rank(flow, by_name, again))
 
 
 def _steps(flow: FlowPlan) -> Iterable[str]:
@@ -243,17 +253,26 @@ def _never_reached(
 
 
 def _kept_rank(
-    flow: FlowPlan, by_name: Mapping[str, list[tuple[int, StepRecord]]], again: frozenset[str], run: RunRecord
+    flow: FlowPlan, by_name: Mapping[str, list[tuple[int, StepRecord]]], again: frozenset[str]
 ) -> int | None:
-    if run.status >= 300:
-        return None
-    best: tuple[int, str] | None = None
+    reached: list[tuple[int, tuple[int, ...], int, str]] = []
     for line in flow.lines:
         last = line.steps[-1]
-        answered = any(record.error is None for _, record in by_name.get(last, ()))
-        if line.rank is not None and answered and (best is None or line.rank < best[0]):
-            best = line.rank, last
-    return None if best is None or best[1] in again else best[0]
+        if line.rank is not None:
+            reached += (
+                (line.rank, record.event.order if record.event is not None else (), place, last)
+                for place, record in by_name.get(last, ())
+                if _gave_something(record)
+            )
+    if not reached:
+        return None
+    rank, _, _, step = min(reached)
+    return None if step in again else rank
+
+
+def _gave_something(record: StepRecord) -> bool:
+    dropped = isinstance(record.output, Preview) and record.output.type == NOTHING_SENT
+    return record.error is None and not dropped
 
 
 def merged_steps(run: RunRecord, levels: list[Level], new: tuple[StepRecord, ...]) -> tuple[StepRecord, ...]:
