@@ -188,6 +188,11 @@ class Burst:
         """How many events are to be sent."""
         return self._n
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self._cancelled
+
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until it is over; return whether it is."""
         return self._all_ended.wait(timeout_s)

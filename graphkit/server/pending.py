@@ -43,6 +43,8 @@ class PendingRun:
         self._silent = silent
         self._stop = Stop()
         self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._calls: list[Callable[[PendingRun], None]] = []
         self._outcome: Outcome | None = None
         self._failure: BaseException | None = None
         self._record: RunRecord | None = None
@@ -65,7 +67,22 @@ class PendingRun:
         except BaseException as exc:  # of a run that nobody waits for any more, an error is nobody's
             if not self._stop.asked:
                 self._failure = exc
-        self._ended.set()
+        self._end()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._ended.set()
+            calls, self._calls = self._calls, []
+        for call in calls:
+            call(self)
+
+    def when_done(self, call: Callable[[PendingRun], None]) -> None:
+        """Call a function with this run when it has ended, in whatever thread that happens; at once if it has."""
+        with self._lock:
+            if not self._ended.is_set():
+                self._calls.append(call)
+                return
+        call(self)
 
     # ---- what became of it --------------------------------------------------------------------------------
 
@@ -128,8 +145,8 @@ class PendingRun:
         self._record, size = told
         self._server.runs.add(self._record, size)
         self._stop.asked = True
-        self._ended.set()
         self._recorder.end(self._record)
+        self._end()
         threading.Thread(target=self._clear_up, args=(begun,), name="graphkit-stop", daemon=True).start()
         return True
 

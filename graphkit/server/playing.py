@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
-from graphkit.runtime.burst import BurstReport
+from graphkit.core.errors import GraphError
+from graphkit.runtime.burst import Burst, BurstReport
 from graphkit.runtime.records import RunRecord
 from graphkit.runtime.stopping import StoppableRecorder
 from graphkit.server.bursts import new_burst, watched
@@ -163,4 +165,45 @@ class PlayMixin(ServerForms):
         >>> report.sent, report.errors, len(report.latencies_us)
         (50, {}, 50)
         """
+        self._remember_caller()
         return watched(new_burst(self, path, body, n, concurrency, method, content_type, headers), progress)
+
+    def _new_burst(
+        self, path: str, body: Any, n: int, concurrency: int, method: str, content_type: str | None
+    ) -> Burst:
+        return new_burst(self, path, body, n, concurrency, method, content_type)
+
+    def playground(self) -> Any:
+        """Return controls around the live picture of the graph, to show in a notebook.
+
+        There one sends events and cancels them, looks at the last runs, walks through them step by step, replays them
+        from a step on, compares two of them, and sends bursts. The kernel stays usable meanwhile.
+
+        Returns
+        -------
+        Playground
+            A widget. Without ipywidgets and anywidget: the picture and the last run, and a line that says what to
+            install.
+
+        Raises
+        ------
+        GraphError
+            If the server has no graph yet.
+
+        Examples
+        --------
+        >>> from graphkit import new_flow
+        >>> graph = new_flow()
+        >>> _ = graph.to(name="double", handler="(event * 2)")
+        >>> playground = graph.to_mock_server().playground()
+        """
+        if self._graph is None:
+            raise GraphError("the server has no graph yet: set_topology('flow') or set_topology('router') starts one")
+        self._remember_caller()
+        if any(find_spec(package) is None for package in ("ipywidgets", "anywidget")):
+            from graphkit.notebook.playground_parts import StaticPlayground
+
+            return StaticPlayground(self)
+        from graphkit.notebook.playground import Playground
+
+        return Playground(self)
