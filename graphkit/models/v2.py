@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
 from graphkit.core.errors import BadRequest, GraphError, GraphkitError, ModelNotReady, StepError, choices, nearest, told
+from graphkit.models.batched import ARGUMENTS, Batched
 from graphkit.models.component import Component, with_body
 from graphkit.models.requests import check_inputs, kind, rows_in_order, with_id
 from graphkit.models.stamps import Stamps
@@ -21,7 +22,7 @@ _BY_NAME = frozenset({"infer_dict", "predict_dict"})
 _Call = tuple[Any, str, Any, str, Any, int]
 
 
-class V2ModelServer(Component):
+class V2ModelServer(Batched, Component):
     """Base class of models: override :meth:`load` and :meth:`predict`.
 
     ``preprocess``, ``validate``, ``postprocess``, ``explain`` and ``logged_results`` may be overridden too, and a
@@ -41,7 +42,17 @@ class V2ModelServer(Component):
     input_path, result_path
         Where in the body the request stands, and where the answer goes.
     **class_args
-        Parameters of the model, for :meth:`get_param`.
+        Parameters of the model, for :meth:`get_param`. Three of them rule micro-batching, where concurrent requests
+        share one call of ``predict``: ``max_batch_size`` turns it on and says how many inputs a call may have,
+        ``max_delay_ms`` (5) how long a request waits for others, and ``max_waiting`` (2048) how many requests may
+        wait, before more are refused with status 429. See the notes.
+
+    Notes
+    -----
+    With micro-batching, ``predict`` runs in a thread of the model's own, one call at a time, and must answer with one
+    prediction for each input. Requests that differ in other fields than ``inputs`` and ``id`` do not share a call, and
+    ``predict`` gets them without ``id``. If a shared call fails, each of its requests is asked alone, so that only the
+    one at fault fails. The other hooks run for each request, and tracking has a record of each.
 
     Attributes
     ----------
@@ -69,7 +80,7 @@ class V2ModelServer(Component):
     ('doubler', '1', [2, 4])
     """
 
-    _further_args: ClassVar[tuple[str, ...]] = ()
+    _further_args: ClassVar[tuple[str, ...]] = ARGUMENTS
     oip_inputs: ClassVar[str] = "lists"
 
     def __init__(
@@ -93,6 +104,8 @@ class V2ModelServer(Component):
         self._params = {key: value for key, value in class_args.items() if key != "graph_step"}
         self._files: Any = None  # what the model's files were when they were loaded
         self._stamps = Stamps()
+        if not self._params.keys().isdisjoint(ARGUMENTS):
+            self._collect(self._params)
         # which hooks there are: those that are not overridden are not called, which saves a tenth of a request
         cls = type(self)
         self._prepares = cls.preprocess is not V2ModelServer.preprocess
@@ -100,7 +113,13 @@ class V2ModelServer(Component):
         self._finishes = cls.postprocess is not V2ModelServer.postprocess
         self._explains = cls.explain is not V2ModelServer.explain
         self._direct = not (
-            self._prepares or self._validates or self._finishes or self._select or self._put or self.version
+            self._prepares
+            or self._validates
+            or self._finishes
+            or self._select
+            or self._put
+            or self.version
+            or self.batcher
         ) and (self.protocol == "v2")
 
     # ---- loading --------------------------------------------------------------------------------------------
@@ -336,7 +355,10 @@ class V2ModelServer(Component):
             self._check_given_back(event, "validate")
         if stage < 3:
             try:
-                result = self.explain(request) if operation == "explain" else self.predict(request)
+                if operation == "explain":
+                    result = self.explain(request)
+                else:
+                    result = self.predict(request) if self.batcher is None else self.batcher.ask(request)
             except Exception as exc:
                 self._track_failure(call, request, exc)
                 raise

@@ -32,6 +32,8 @@ def attach_object(step: BoundStep, cls: type, instance: Any, extra: Mapping[str,
     elif callable(getattr(instance, "do_event", None)):
         _attach(step, instance.do_event, True, extra)
         step.shortcut = getattr(instance, "shortcut", None) if step.direct else None
+        # a plain method may return what is awaited, always: of a model that collects requests
+        step.is_async = step.is_async or getattr(instance, "awaits", False) is True
     elif callable(getattr(instance, "do", None)):
         _attach(step, instance.do, bool(step.record.full_event), extra)
     elif callable(instance):

@@ -82,6 +82,8 @@ def load_route(file: str) -> BoundStep:
     if kind == "class":
         extra = Constructors().offered(step, target, None)
         instance = target(**{**{key: _received(value) for key, value in args.items()}, **extra})
+        if getattr(instance, "batcher", None) is not None:
+            instance.batcher = None  # a worker does one thing at a time: there are no other requests to wait for
         attach_object(step, target, instance, extra)
         if callable(getattr(instance, "post_init", None)):
             instance.post_init("sync")

@@ -69,14 +69,19 @@ class Binding:
             if self._last is not None:
                 self._last.flush()
         finally:
+            # all that is under way ends, before what it has to say is written
             if self._last is not None:
-                _write_out(self._last)
+                _finish_batches(self._last, wait=True)
             self._pools.close()
             self._loop.close()
+            if self._last is not None:
+                _write_out(self._last)
 
     def close(self) -> None:
         """Close everything that was made; what is at work, when it has ended."""
         self._stop_ticker()
+        if self._last is not None:
+            _finish_batches(self._last, wait=False)
         self._binder.forget_all()
         self._retirement.replace(self._last, None, self._binder.take_replaced())
         self._pools.close()
@@ -91,6 +96,13 @@ class Binding:
         ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.close()
+
+
+def _finish_batches(bound: BoundGraph, wait: bool) -> None:
+    for step in bound.steps.values():
+        finish = getattr(step.object, "finish_batches", None)
+        if callable(finish):
+            finish(wait)
 
 
 def _write_out(bound: BoundGraph) -> None:
