@@ -12,7 +12,8 @@ graph = graphkit.new_flow()
 first = graph.to(name="first", handler="(event)")
 for index in range({count}):
     first.to(name=f"a_rather_long_name_{{index}}", handler="(event)")
-graph
+from IPython.display import HTML
+HTML(get_ipython().display_formatter.format(graph)[0]["text/html"])
 """
 RUN = """
 import graphkit
