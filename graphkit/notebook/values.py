@@ -41,7 +41,7 @@ def value_html(value: Any, redact: Callable[[str], str] | None = None) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """Return what kind of value it is, in a few words.
+    """Return what kind of value it is, in a few words; empty where its HTML begins with that.
 
     >>> kind_of([1, 2, 3]), kind_of(None), kind_of("text")
     ('list of 3', 'None', 'text')
@@ -49,11 +49,8 @@ def kind_of(value: Any) -> str:
     made = excerpt(value)
     if isinstance(made, Part):
         return f"{made.type} of {made.size:,}"
-    if isinstance(made, (Table, Array)):
-        sizes = " x ".join(f"{n:,}" for n in made.shape)
-        return f"{made.type} {sizes}" + (f" {made.dtype}" if isinstance(made, Array) else "")
-    if isinstance(made, Picture):
-        return f"{made.type} {made.text}"
+    if isinstance(made, (Table, Array, Picture)):
+        return ""
     names = {"NoneType": "None", "str": "text", "Preview": getattr(value, "type", "")}
     return f"{names.get(made.type, made.type)}{f' of {made.size}' if made.size else ''}"
 
@@ -132,6 +129,9 @@ def _array(made: Array) -> str:
         facts.append(f"from {made.least} to {made.most}{' (of a sample)' if made.sampled else ''}")
     picture = _image(made.png, facts[0]) if made.png else ""
     first = f"<div><code>{escape(made.first)}</code></div>" if made.first and not made.png else ""
+    if made.rows:
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in made.rows)
+        first = f'<div class="gki-scroll"><table>{rows}</table></div>'
     return f'<div class="gki-note">{escape(", ".join(facts))}</div>{picture}{first}'
 
 

@@ -274,7 +274,7 @@ class _Drawing:
         attributes = ""
         doubt = self.doubts.get((edge.kind, edge.tail, edge.head))
         if doubt is not None:
-            words = f'<<FONT POINT-SIZE="9.5"> {html(shortened(doubt.short, 40, 1))} </FONT>>'
+            words = f'<<FONT POINT-SIZE="9.5">&#160;&#160;{html(shortened(doubt.short, 40, 1))} </FONT>>'
             tip = quoted_tooltip(doubt.message)
             attributes = (
                 f' color="{theme.DOUBT}" fontcolor="{theme.DOUBT}" style=bold penwidth="1.8" label={words} '

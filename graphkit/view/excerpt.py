@@ -57,7 +57,8 @@ class Table(msgspec.Struct, frozen=True):
 class Array(msgspec.Struct, frozen=True):
     """An array: its shape and dtype, the least and the greatest value, its first values, and a picture if it is one.
 
-    ``sampled`` says that least and greatest are those of evenly spaced elements.
+    ``sampled`` says that least and greatest are those of evenly spaced elements; ``rows`` is the upper left corner of
+    a table of numbers.
     """
 
     type: str
@@ -68,6 +69,7 @@ class Array(msgspec.Struct, frozen=True):
     most: str = ""
     sampled: bool = False
     png: bytes | None = None
+    rows: tuple[tuple[str, ...], ...] = ()
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -128,9 +130,11 @@ def weight(made: Excerpt) -> int:
         return 100 + len(made.text)
     if isinstance(made, Table):
         return 200 + 80 * len(made.index) * len(made.columns)
+    if isinstance(made, Array):
+        return 200 + len(made.png or b"") + 60 * sum(map(len, made.rows))
     if isinstance(made, Part):
         return 200 + sum(100 + weight(item) for item in made.items)
-    return 200 + len(made.png or b"")
+    return 200 + len(made.png)
 
 
 class _Maker:
@@ -233,6 +237,8 @@ class _Maker:
 
     def _cell(self, item: Any) -> str:
         item = item.item() if type(item).__module__ == "numpy" and hasattr(item, "item") else item
+        if type(item) is float:
+            return _number(item)
         text = self.redact(item) if isinstance(item, str) else self._short(item, 40)
         return shortened(showable(text[:200]).replace("\n", "↵"), 40, 1)
 
@@ -245,7 +251,10 @@ class _Maker:
         hidden = self.hide is not None and value.dtype.kind not in "biufcmM"  # its texts are cut before they are seen
         sizes = f"array {' x '.join(f'{n:,}' for n in value.shape)} {value.dtype} "
         first = "" if hidden else preview(value, 300).removeprefix(sizes)
-        return Array("array", value.shape, str(value.dtype), first, least, most, sampled, picture)
+        rows: tuple[tuple[str, ...], ...] = ()
+        if value.ndim == 2 and picture is None and not hidden:
+            rows = tuple(tuple(map(self._cell, row)) for row in value[:_ROWS, :_COLUMNS].tolist())
+        return Array("array", value.shape, str(value.dtype), first, least, most, sampled, picture, rows)
 
     def _image(self, value: Any) -> Excerpt:
         text = f"{value.width:,} x {value.height:,} {value.mode}"

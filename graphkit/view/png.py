@@ -10,8 +10,8 @@ from typing import Any
 MOST_SIDE = 160
 #: An array with a shorter side is a table of numbers rather than an image.
 _LEAST_SIDE = 8
-#: So much longer may one side be than the other.
-_MOST_RATIO = 8
+#: So much longer may one side be than the other. Without colours a long array is rows of measurements.
+_MOST_RATIO, _MOST_GREY_RATIO = 8, 3
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
 
 
@@ -36,7 +36,8 @@ looks_like_image((150, 4))
     (True, True, True, False)
     """
     sides = _sides(shape)
-    return sides is not None and min(sides) >= _LEAST_SIDE and max(sides) <= _MOST_RATIO * min(sides)
+    ratio = _MOST_GREY_RATIO if len(shape) == 2 else _MOST_RATIO
+    return sides is not None and min(sides) >= _LEAST_SIDE and max(sides) <= ratio * min(sides)
 
 
 def picture_of_array(array: Any, most_side: int = MOST_SIDE) -> bytes | None:

@@ -25,6 +25,8 @@ _TIMEOUT_S = 5.0
 #: Fills by the share that a step has of the slowest step's time; the shares at which the next one begins.
 _HEAT: Sequence[str] = ("#EAF4EE", "#FFF3CF", "#FFE0A3", "#FFC266", "#FF9D3D")
 _SHARES = (0.02, 0.15, 0.35, 0.65)
+# Below a name, whose underscores would touch the words else.
+_GAP = '<FONT POINT-SIZE="2">&#160;</FONT>'
 _FADED = "#A9B3BC"
 # Within texts a quote is escaped, so that no name can look like this.
 _ID = re.compile(r'[ \[]id="([^"]+)" class=')
@@ -156,7 +158,7 @@ def _node(node: Node, mark: Mark | None, slowest: float) -> str:
         fill, line, style = theme.WRONG_FILL, theme.WRONG, ' style="filled,dashed" penwidth="2"'
     words = f'<FONT POINT-SIZE="9.5" COLOR="{theme.WRONG if mark.failed else theme.INK}">{html(mark.text())}</FONT>'
     tip = f" tooltip={quoted_tooltip(shortened(f'{node.path}: {mark.error}', 200))}" if mark.error else ""
-    return f' label=<{name}<BR/>{words}> fillcolor="{fill}" color="{line}"{style}{tip}'
+    return f' label=<{name}<BR/>{_GAP}<BR/>{words}> fillcolor="{fill}" color="{line}"{style}{tip}'
 
 
 def _heat(mark: Mark, slowest: float) -> str:

@@ -29,7 +29,7 @@ def test_the_head_of_a_table_with_its_shape_and_types() -> None:
 def test_a_series_has_one_column() -> None:
     table = excerpt(pd.Series([1.0, None], index=["p", "q"], name="n"))
     assert isinstance(table, Table)
-    assert (table.columns, table.index, table.cells) == (("n",), ("p", "q"), (("1.0",), ("nan",)))
+    assert (table.columns, table.index, table.cells) == (("n",), ("p", "q"), (("1",), ("nan",)))
 
 
 def test_wide_tables_are_cut() -> None:
@@ -44,6 +44,14 @@ def test_an_array_has_its_range() -> None:
     assert isinstance(array, Array)
     assert (array.shape, array.dtype, array.least, array.most) == ((2, 2), "int64", "1", "9")
     assert (array.first, array.png, array.sampled) == ("[3, 1, 2, 9]", None, False)
+    assert array.rows == (("3", "1"), ("2", "9"))
+
+
+def test_of_a_table_of_numbers_the_corner_is_kept() -> None:
+    array = excerpt(np.linspace(0, 1, 5_000).reshape(500, 10))
+    assert isinstance(array, Array)
+    assert array.rows[0][:3] == ("0", "0.00020004", "0.00040008")
+    assert (len(array.rows), len(array.rows[0])) == (8, 10)
 
 
 def test_of_a_very_large_array_some_elements_are_looked_at() -> None:

@@ -85,7 +85,8 @@ def test_both_renderers_draw_it(build: Any, renderer: str) -> None:
     source = marked(topology, run_marks(topology, record), dot_lines(topology))
     drawn = json.loads(render("".join(["digraph g {\n", *source, "}\n"]), "json"))
     texts = {
-        item["id"]: [part["text"] for part in item.get("_ldraw_", []) if part["op"] == "T"] for item in drawn["objects"]
+        item["id"]: [part["text"] for part in item.get("_ldraw_", []) if part["op"] == "T" and part["text"].strip()]
+        for item in drawn["objects"]
     }
     assert texts["step:clean"] == ["clean", "10 µs"]
     assert texts["step:models/forest"] == ["forest", "failed"]
