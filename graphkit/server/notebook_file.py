@@ -6,10 +6,12 @@ import __future__
 import ast
 import contextlib
 import inspect
+import io
 import json
 import linecache
 import re
 import sys
+import tokenize
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +38,7 @@ def run_notebook(path: Path) -> dict[str, Any]:
         If the file is no notebook, or a cell fails; the message names the cell.
     """
     module = types.ModuleType("__main__")
-    module.__dict__.update(display=_display, get_ipython=lambda: None)
+    module.__dict__.update(display=_display, get_ipython=_NoShell)
     with _as_main(module), contextlib.redirect_stdout(sys.stderr):
         for number, source in code_cells(path):
             _run_cell(source, f"{path.name}[{number}]", module.__dict__)
@@ -84,15 +86,44 @@ def plain_python(source: str) -> str:
         lines[first] = ""
     text = "\n".join(lines)
     if _is_python(text):
-        return text  # a text may hold lines that look like commands
-    return "\n".join(map(_without_command, lines))
+        return text
+    return "\n".join(_without_commands(lines))
 
 
-def _without_command(line: str) -> str:
-    found = _COMMAND.match(line)
-    if line.startswith("%time "):
-        return line.removeprefix("%time ").lstrip()
-    return line if found is None else f"{found[1]}pass"
+def _without_commands(lines: list[str]) -> Iterator[str]:
+    """Yield lines without commands; what looks like one inside a statement or a text is none."""
+    statement = ""
+    dropping = False
+    for line in lines:
+        if dropping:  # a command goes on behind a backslash
+            dropping = line.endswith("\\")
+            yield ""
+            continue
+        found = None if statement else _COMMAND.match(line)
+        if found is None:
+            statement = f"{statement}{line}\n"
+            if not _goes_on(statement):
+                statement = ""
+            yield line
+        elif line.lstrip().startswith("%time "):
+            yield found[1] + line.lstrip().removeprefix("%time ").lstrip()
+        else:
+            dropping = line.endswith("\\")
+            yield f"{found[1]}pass"
+
+
+def _goes_on(text: str) -> bool:
+    """Return whether the lines of a statement end within brackets, a text in three quotes, or behind a backslash."""
+    if text.rstrip("\n").endswith("\\"):
+        return True
+    try:
+        for _ in tokenize.generate_tokens(io.StringIO(text.lstrip()).readline):
+            pass
+    except tokenize.TokenError as exc:
+        return "EOF in multi-line" in str(exc) or "was never closed" in str(exc) or "unterminated triple" in str(exc)
+    except SyntaxError:
+        return False
+    return False
 
 
 def _is_python(text: str) -> bool:
@@ -131,6 +162,16 @@ def _line(exc: BaseException, name: str) -> str:
             number = step.tb_lineno
         step = step.tb_next
     return "" if number is None else f" in line {number}"
+
+
+class _NoShell:
+    """Stands in for the notebook's shell: commands that code gives it do nothing."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **kwargs: None
 
 
 def _display(*objects: Any, **options: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import graphkit
 from graphkit.core.errors import GraphError
+from graphkit.server.notebook_file import plain_python
 from graphkit.server.target import open_target
 
 ADDS = """
@@ -177,6 +178,33 @@ def test_the_cells_of_a_notebook_are_run(here, capsys):
     assert open_target("book.ipynb:graph").server.test(body=5) == 6
     assert sys.modules["__main__"] is before
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "plain"),
+    [
+        ("%pip install x\ntext = '''\n%not\n!one\n'''", "pass\ntext = '''\n%not\n!one\n'''"),
+        ("!ls\nx = (7\n% 4)\ny = [\n1,\n]", "pass\nx = (7\n% 4)\ny = [\n1,\n]"),
+        ("!ls\nx = 7 \\\n% 4", "pass\nx = 7 \\\n% 4"),
+        ("!echo one \\\n  two\nx = 1", "pass\n\nx = 1"),
+        ("for x in y:\n    %time z = x\n    a, b = !ls\n    x.y??", "for x in y:\n    z = x\n    pass\n    pass"),
+        ('def f():\n    """Doc\n    %x\n    """\n!ls', 'def f():\n    """Doc\n    %x\n    """\npass'),
+        ("%%html\n<b>", ""),
+        ("%%writefile a.py\nx = 1", ""),
+        ("\n%%capture out\nx = 1\n!ls", "\n\nx = 1\npass"),
+    ],
+)
+def test_only_commands_are_left_out_of_a_cell(source, plain):
+    assert plain_python(source) == plain
+
+
+def test_what_code_asks_of_the_shell_does_nothing(here):
+    notebook(
+        here / "book.ipynb",
+        "shell = get_ipython()\nshell.run_line_magic('matplotlib', 'inline')\nif shell:\n    1 / 0",
+        ADDS.format(number=1),
+    )
+    assert open_target("book.ipynb").server.test(body=1) == 2
 
 
 def test_a_cell_that_fails_is_named_with_its_line(here):
