@@ -15,7 +15,7 @@ from graphkit.build.base import BaseStep
 from graphkit.build.flow import RootFlowStep
 from graphkit.build.steps import RouterStep
 from graphkit.core.errors import GraphkitError, StepError, choices, nearest
-from graphkit.notebook.routes import request_paths
+from graphkit.notebook.asking import paths_of
 from graphkit.runtime.graph import BoundGraph
 
 _WORD = re.compile(r"\S+")
@@ -166,7 +166,8 @@ class Commands:
         if len(before) > len(named):
             return [name for name in self._shell.user_ns if not name.startswith("_")]
         asked = named or _distinct(names.values())
-        paths = {path for found in asked for path in request_paths(graph_of(found), self._shell.user_ns)}
+        paths = {path for found in asked for path in paths_of(graph_of(found), getattr(found, "runs", None) or ())}
+        paths |= {path.removeprefix("/v2/models/").lstrip("/") for path in paths} - {""}  # a router takes both
         return [*([] if named else sorted(names)), *sorted(paths)]
 
 
