@@ -7,7 +7,7 @@ from typing import Any
 from graphkit.core.errors import told
 from graphkit.core.event import Response
 from graphkit.core.jsonlike import decode, snapshot
-from graphkit.core.logger import Logger
+from graphkit.core.logger import Logger, lent
 
 _LEVEL = "info"
 
@@ -78,7 +78,7 @@ class GraphContext:
         self._logger = logger
         self._level = level
         if nuclio_context is not None:
-            self._logger = logger or getattr(nuclio_context, "logger", None)
+            self._logger = logger or lent(getattr(nuclio_context, "logger", None), self.redact)
             self.Response = getattr(nuclio_context, "Response", Response)
             self.worker_id = getattr(nuclio_context, "worker_id", 0)
             self.trigger = getattr(getattr(nuclio_context, "trigger", None), "kind", None)

@@ -102,6 +102,86 @@ class Logger:
         return f"Logger({self._logger.name!r})"
 
 
+class LentLogger:
+    """A Nuclio logger with the calls that steps may make of any logger, and without secrets.
+
+    Nuclio's own has neither ``warning`` nor ``exception``, and takes no ``exc_info``; what else it has is there too.
+
+    Parameters
+    ----------
+    logger
+        Nuclio's.
+    redact
+        Takes secrets out of texts and plain data.
+    """
+
+    def __init__(self, logger: Any, redact: Callable[[Any], Any]) -> None:
+        self._lent = logger
+        self._redact = redact
+
+    def _log(self, call: str, message: object, args: tuple[Any, ...], values: dict[str, Any]) -> None:
+        import logging
+
+        exc_info = values.pop("exc_info", None)
+        text = _formatted(str(message), args)
+        if exc_info:
+            found = _exc_info(exc_info)
+            text = f"{text}\n{logging.Formatter().formatException(found)}" if found else text
+        text = self._redact(text)
+        if values:
+            getattr(self._lent, f"{call}_with")(text, **self._redact(values))
+        else:
+            getattr(self._lent, call)(text)
+
+    def debug(self, message: object, /, *args: Any, **values: Any) -> None:
+        """Log at level DEBUG."""
+        self._log("debug", message, args, values)
+
+    def info(self, message: object, /, *args: Any, **values: Any) -> None:
+        """Log at level INFO."""
+        self._log("info", message, args, values)
+
+    def warning(self, message: object, /, *args: Any, **values: Any) -> None:
+        """Log at level WARNING."""
+        self._log("warn", message, args, values)
+
+    def error(self, message: object, /, *args: Any, **values: Any) -> None:
+        """Log at level ERROR."""
+        self._log("error", message, args, values)
+
+    def exception(self, message: object, /, *args: Any, **values: Any) -> None:
+        """Log at level ERROR with the current traceback."""
+        self._log("error", message, args, {"exc_info": True, **values})
+
+    warn = warning
+    debug_with = debug
+    info_with = info
+    warn_with = warning
+    error_with = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lent, name)
+
+    def __repr__(self) -> str:
+        return f"LentLogger({type(self._lent).__name__})"
+
+
+def lent(logger: Any, redact: Callable[[Any], Any]) -> Any:
+    """Return a logger that somebody else brings as steps may use it."""
+    if logger is None or hasattr(logger, "warning"):
+        return logger
+    return LentLogger(logger, redact)
+
+
+def _exc_info(given: Any) -> Any:
+    import sys
+
+    if isinstance(given, BaseException):
+        return type(given), given, given.__traceback__
+    found = given if isinstance(given, tuple) else sys.exc_info()
+    return found if found[0] is not None else None
+
+
 def _formatted(text: str, args: tuple[Any, ...]) -> str:
     try:
         return text % args if args else text
