@@ -20,7 +20,7 @@ from graphkit.view.text import shortened, showable
 #: How many items of a container are kept, by how deep it lies.
 _WIDTHS = (24, 16, 10, 8, 6, 4)
 _DEPTH = len(_WIDTHS)
-_MOST_PARTS = 300
+_MOST_PARTS = 200
 _MOST_PICTURES = 3
 _MOST_PICTURE_BYTES = 32_000
 _MOST_TEXT = 2_000
@@ -155,6 +155,8 @@ class _Maker:
 
     def _made(self, value: Any, depth: int, above: tuple[int, ...]) -> Excerpt:
         kind = type(value)
+        if kind is float or kind is bool or value is None or (kind is int and value.bit_length() < 1024):
+            return Text(kind.__name__, repr(value))  # most of what there is; a test is waiting
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, (bytes, bytearray)):
@@ -219,6 +221,8 @@ class _Maker:
         return Part(type(value).__name__, size, self._short(value, 120), keys, items)
 
     def _key(self, key: Any) -> str:
+        if type(key) is int and key.bit_length() < 1024:
+            return str(key)
         text = self.redact(key) if isinstance(key, str) else self._short(key, 60)
         return shortened(showable(text[:200]).replace("\n", "↵"), 60, 1)
 
