@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ from graphkit.view.text import key, shortened, showable
 #: Beyond this many nodes, what is long or holds much is folded until somebody opens it.
 FOLD_ABOVE = 80
 _MOST_HIDDEN_NAMES = 500
+#: What a page makes no use of: it has tooltips of its own. A third of a large picture.
+_SPARE = re.compile(r"<!--.*?-->\s*|<title>.*?</title>\s*| xlink:title=\"[^\"]*\"", re.DOTALL)
 
 
 class Drawing(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +80,7 @@ def draw_live(topology: Topology, opened: Collection[str] = (), closed: Collecti
     stands = standing_for(groups[name] for name in folded)
     shown = fold(topology, groups=[groups[name] for name in folded]) if folded else topology
     drawn, note = _drawn(topology, shown)
-    svg = "" if drawn is None else bytes(drawn[2]).decode()
+    svg = "" if drawn is None else _SPARE.sub("", bytes(drawn[2]).decode())
     paths = {node_id(path): path for path in [*shown.nodes, ""]}
     edges = {edge_id(edge): edge for edge in shown.edges}
     page = {

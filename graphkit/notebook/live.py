@@ -26,7 +26,9 @@ from graphkit.runtime.freshness import Freshness, not_fresh
 from graphkit.view.bundle import mime_bundle
 
 #: The page's module, in the order in which its files are joined: a widget is one module, without imports.
-_SCRIPTS = ("safe.js", "stage.js", "motion.js", "marks.js", "keys.js", "says.js", "aside.js", "live.js")
+_SCRIPTS = (
+    *("safe.js", "stage.js", "motion.js", "marks.js", "keys.js", "says.js", "aside.js", "tip.js", "find.js", "live.js"),
+)
 _ATTEMPTS = 20
 
 

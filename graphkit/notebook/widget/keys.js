@@ -4,11 +4,11 @@ const ARROWS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowR
 
 // The nearest node in a direction: what lies far to the side counts double.
 function neighbour(svg, from, [dx, dy]) {
-  const here = placeOf(from);
+  const shift = shiftOf(svg), here = placeOf(from, shift);
   let best = null, least = Infinity;
   for (const group of svg.querySelectorAll("g.node[tabindex], g.cluster[tabindex]")) {
     if (group === from) continue;
-    const place = placeOf(group), x = place.x - here.x, y = place.y - here.y;
+    const place = placeOf(group, shift), x = place.x - here.x, y = place.y - here.y;
     const along = x * dx + y * dy, aside = Math.abs(x * dy) + Math.abs(y * dx);
     if (along < 4) continue;
     const distance = along + 2 * aside + (group.classList.contains("cluster") ? 60 : 0);

@@ -12,7 +12,6 @@ class View {
     this.number = ++views;
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.current = "";
-    this.matches = [];
     this.build(el);
     this.stage = new Stage(this.stageElement, this.calm);
     this.listeners = [
@@ -31,7 +30,7 @@ class View {
   close() {
     for (const [name, call] of this.listeners) this.model.off(name, call);
     clearTimeout(this.aside.waiting);
-    clearTimeout(this.tipping);
+    this.tip.close();
     this.stage.close();
   }
 
@@ -51,21 +50,17 @@ class View {
       return made;
     };
     this.says = make("div", { class: "gk-says" });
-    this.search = make("input", { class: "gk-search", type: "search", placeholder: "Find a step", "aria-label": "Find a step",
-      spellcheck: "false" });
-    this.found = make("span", { class: "gk-found", "aria-live": "polite" });
-    this.search.addEventListener("input", () => this.find(true));
-    this.search.addEventListener("keydown", event => this.searchKey(event));
+    this.finder = new Finder(this);
     this.folding = make("span", { class: "gk-group" },
       button("fold", "Fold", "", () => this.fold(this.foldable(), false)),
       button("unfold", "Unfold all", "", () => this.fold([], true)));
     const bar = make("div", { class: "gk-bar", role: "toolbar", "aria-label": "Picture" }, this.says,
-      make("span", { class: "gk-group" }, this.search, this.found), this.folding,
+      make("span", { class: "gk-group" }, this.finder.search, this.finder.found), this.folding,
       make("span", { class: "gk-group" }, button("out", "Zoom out", "−", () => this.stage.zoom(1 / 1.25, undefined, undefined, true)),
         button("in", "Zoom in", "+", () => this.stage.zoom(1.25, undefined, undefined, true)),
         button("fit", "Show the whole graph", "0", () => this.stage.fit())));
     this.stageElement = make("div", { class: "gk-stage" });
-    this.tip = make("div", { class: "gk-tip", role: "tooltip", hidden: "" });
+    this.tip = new Tip(this);
     this.aside = new Aside(() => this.unselect());
     this.legend = make("div", { class: "gk-legend" });
     this.note = make("div", { class: "gk-note" });
@@ -74,15 +69,15 @@ class View {
     this.element = make("div", { class: "gk-live", "data-lm-suppress-shortcuts": "true", role: "region",
       "aria-label": "Graph" }, bar,
       make("div", { class: "gk-main" }, make("div", { class: "gk-left" }, this.stageElement, this.legend, this.note), this.aside.element),
-      this.tip, this.spoken, twinStyle(this.model.get("twin")));
+      this.tip.element, this.spoken, twinStyle(this.model.get("twin")));
     el.replaceChildren(this.element);
     this.element.addEventListener("keydown", event => this.key(event));
     const stage = this.stageElement;
     stage.addEventListener("click", event => this.click(event));
-    stage.addEventListener("pointerover", event => this.hover(event.target.closest("[data-id]")));
-    stage.addEventListener("pointerleave", () => this.hover(null));
-    stage.addEventListener("focusin", event => this.focused(event.target.closest("[data-id]")));
-    stage.addEventListener("focusout", () => this.hover(null));
+    stage.addEventListener("pointerover", event => this.tip.over(event.target.closest("[data-id]")));
+    stage.addEventListener("pointerleave", () => this.tip.hide());
+    stage.addEventListener("focusin", event => this.tip.focused(event.target.closest("[data-id]")));
+    stage.addEventListener("focusout", () => this.tip.hide());
   }
 
   // Without a kernel there is nobody to send to; what the page knows is shown all the same.
@@ -122,7 +117,7 @@ class View {
     this.folding.hidden = !picture.foldable;
     this.folding.querySelector('[data-do="unfold"]').disabled = !picture.folded;
     this.note.textContent = picture.note || "";
-    this.hover(null);
+    this.tip.hide();
     const svg = picture.svg ? safeSvg(picture.svg) : null;
     if (!svg) {
       this.stage.svg = null;
@@ -139,7 +134,7 @@ class View {
       const grown = !first && fresh.length && !this.stage.own && !this.folds;
       if (grown) this.stage.reveal(placeOf(this.group(fresh[fresh.length - 1])));
       this.mark();
-      this.find(false);
+      this.finder.find(false);
       if (focused) this.group(focused)?.focus({ preventScroll: true });
     }
     this.folds = false;
@@ -279,7 +274,7 @@ class View {
     const node = this.picture.nodes?.[id];
     this.aside.open(id, nameOf(id, this.picture), node ? node.kind : "data", factsOf(id, this.picture, this.marks));
     this.element.classList.add("gk-opened");
-    this.hover(null);
+    this.tip.hide();
     this.send({ type: "inspect", id });
   }
 
@@ -322,7 +317,7 @@ class View {
       this.unselect();
       return;
     }
-    if (event.target === this.search || !this.stageElement.contains(event.target)) return;
+    if (event.target === this.finder.search || !this.stageElement.contains(event.target)) return;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const group = event.target.closest("[data-id]");
     const done = this.pictureKey(event, group);
@@ -343,7 +338,7 @@ class View {
     else if (key === "+" || key === "=") this.stage.zoom(1.25, undefined, undefined, true);
     else if (key === "-") this.stage.zoom(1 / 1.25, undefined, undefined, true);
     else if (key === "0") this.stage.fit();
-    else if (key === "/") this.search.focus();
+    else if (key === "/") this.finder.search.focus();
     else return false;
     return true;
   }
@@ -354,87 +349,6 @@ class View {
     const edges = edgesOf(this.svg, this.edgesFrom || "", this.picture);
     this.goTo(edges[(edges.indexOf(group) + 1) % edges.length]);
   }
-
-  // ---- finding ---------------------------------------------------------------------------------------------
-
-  find(go) {
-    const wanted = this.search.value.trim().toLowerCase();
-    this.element.classList.toggle("gk-finding", Boolean(wanted));
-    const groups = [...(this.svg?.querySelectorAll("g.node[data-id], g.cluster[data-id][role]") || [])];
-    this.matches = [];
-    for (const group of groups) {
-      const node = this.picture.nodes?.[group.dataset.id];
-      const names = node ? [node.name, node.path, ...(node.hidden || [])] : [];
-      const hit = Boolean(wanted) && names.some(name => name.toLowerCase().includes(wanted));
-      group.classList.toggle("gk-match", hit);
-      if (hit) this.matches.push(group);
-    }
-    this.at = 0;
-    this.found.textContent = !wanted ? "" : this.matches.length ? `1 of ${this.matches.length}` : "none";
-    if (go && this.matches.length) this.stage.reveal(placeOf(this.matches[0]));
-  }
-
-  searchKey(event) {
-    event.stopPropagation();
-    if (event.key === "Enter" && this.matches.length) {
-      event.preventDefault();
-      const match = this.matches[this.at % this.matches.length];
-      if (this.showing === match) {
-        this.at = (this.at + (event.shiftKey ? this.matches.length - 1 : 1)) % this.matches.length;
-      }
-      this.showing = this.matches[this.at];
-      this.found.textContent = `${this.at + 1} of ${this.matches.length}`;
-      this.stage.reveal(placeOf(this.showing));
-      this.select(this.showing.dataset.id, true);
-    } else if (event.key === "Escape") {
-      if (this.search.value) {
-        this.search.value = "";
-        this.find(false);
-      } else if (!this.aside.element.hidden) this.unselect();
-      else this.stageElement.querySelector('[tabindex="0"]')?.focus({ preventScroll: true });
-    } else if (event.key === "ArrowDown" && this.matches.length) {
-      event.preventDefault();
-      this.goTo(this.matches[this.at]);
-    }
-  }
-
-  // ---- the tooltip -----------------------------------------------------------------------------------------
-
-  focused(group) {
-    if (group && group.matches(":focus-visible")) this.hover(group, 400);
-  }
-
-  hover(group, delay = 250) {
-    clearTimeout(this.tipping);
-    if (!group || !group.hasAttribute("tabindex")) {
-      this.tip.hidden = true;
-      return;
-    }
-    this.tipping = setTimeout(() => this.showTip(group), this.tip.hidden ? delay : 60);
-  }
-
-  showTip(group) {
-    if (!group.isConnected) return;
-    const id = group.dataset.id, facts = factsOf(id, this.picture, this.marks).slice(0, 8);
-    this.tip.replaceChildren(make("div", { class: "gk-tip-title" }, nameOf(id, this.picture),
-      make("span", { class: "gk-quiet" }, this.picture.nodes?.[id]?.kind || "")), factList(facts));
-    this.tip.hidden = false;
-    const around = this.element.getBoundingClientRect(), at = group.getBoundingClientRect();
-    const stage = this.stageElement.getBoundingClientRect(), tip = this.tip.getBoundingClientRect();
-    const right = at.right + 12 + tip.width < around.right;
-    const x = right ? at.right - around.x + 12 : Math.max(4, at.left - around.x - tip.width - 12);
-    const y = Math.min(Math.max(at.top, stage.top + 4), stage.bottom - 40) - around.y;
-    this.tip.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
-  }
-}
-
-// The static picture that stands in the notebook for those who see no widget is hidden where there is one.
-function twinStyle(twin) {
-  const style = make("style");
-  if (/^[\w-]+$/.test(twin)) {
-    style.textContent = `.${twin}, .jp-OutputArea-child:has(.${twin}) { display: none !important; }`;
-  }
-  return style;
 }
 
 function render({ model, el }) {

@@ -2,37 +2,50 @@
 
 const STATES = ["gk-ok", "gk-bad", "gk-run", "gk-idle", "gk-unbound", "gk-stale", "gk-taken", "gk-flowing"];
 const HEATS = [0, 1, 2, 3, 4].map(heat => `gk-heat${heat}`);
+const MANY = 60;
 const LETTER = 4.9; // of the small labels, in the picture's units
 
+// Colours at once; the labels of a large picture a frame later, as there may be many hundreds.
 function applyMarks(svg, paint) {
   const running = Boolean(paint.run?.state);
   svg.classList.toggle("gk-painted", running);
-  const pills = [];
-  for (const group of svg.querySelectorAll("g.node[data-id], g.cluster[data-id]")) {
-    const id = group.dataset.id, did = paint.nodes?.[id], bound = paint.bound?.[id];
+  const nodes = [...svg.querySelectorAll("g.node[data-id], g.cluster[data-id]")];
+  const edges = [...svg.querySelectorAll("g.edge[data-id]")];
+  for (const group of nodes) {
+    const did = paint.nodes?.[group.dataset.id], bound = paint.bound?.[group.dataset.id];
     const classes = [];
     if (did) classes.push(`gk-${did.state}`);
     else if (running && group.classList.contains("node")) classes.push("gk-idle");
     if (did?.heat !== undefined && did.state === "ok") classes.push(HEATS[did.heat]);
     if (bound) classes.push(`gk-${bound}`);
     restyle(group, classes);
-    if (group.classList.contains("node")) setPill(group, pillOf(did, group), pills);
   }
-  const chips = [];
-  for (const group of svg.querySelectorAll("g.edge[data-id]")) {
-    const id = group.dataset.id, took = paint.edges?.[id];
-    const classes = [];
-    if (took) classes.push("gk-taken");
-    if (took?.state === "run") classes.push("gk-flowing");
-    if (running && !took) classes.push("gk-idle");
-    restyle(group, classes);
-    setChip(group, group.classList.contains("route") ? "" : took?.short || "", chips);
+  for (const group of edges) {
+    const took = paint.edges?.[group.dataset.id];
+    restyle(group, took ? (took.state === "run" ? ["gk-taken", "gk-flowing"] : ["gk-taken"]) : running ? ["gk-idle"] : []);
+  }
+  clearTimeout(svg.labelling);
+  if (nodes.length <= MANY) applyLabels(svg, paint, nodes, edges);
+  else svg.labelling = setTimeout(() => applyLabels(svg, paint, nodes, edges), 30);
+}
+
+function applyLabels(svg, paint, nodes, edges) {
+  const pills = [], chips = [];
+  for (const group of nodes) {
+    if (group.classList.contains("node")) setPill(group, pillOf(paint.nodes?.[group.dataset.id], group), pills);
+  }
+  for (const group of edges) {
+    setChip(group, group.classList.contains("route") ? "" : paint.edges?.[group.dataset.id]?.short || "", chips);
   }
   if (chips.length) showWhatFits(svg, chips, pills);
 }
 
 function restyle(group, classes) {
-  for (const name of [...STATES, ...HEATS]) group.classList.toggle(name, classes.includes(name));
+  const wanted = classes.join(" ");
+  if ((group.dataset.marks || "") === wanted) return;
+  group.classList.remove(...STATES, ...HEATS);
+  if (classes.length) group.classList.add(...classes);
+  group.dataset.marks = wanted;
 }
 
 function pillOf(did, group) {
@@ -106,43 +119,70 @@ function pointsOf(group, each = 6) {
   return points;
 }
 
+// What lies where, in squares, so that only what is near is compared.
+class Ground {
+  constructor() { this.squares = new Map(); }
+
+  *keys(box) {
+    for (let x = Math.floor(box.left / 64); x <= Math.floor(box.right / 64); x++) {
+      for (let y = Math.floor(box.top / 64); y <= Math.floor(box.bottom / 64); y++) yield x * 65536 + y;
+    }
+  }
+
+  take(box) {
+    for (const key of this.keys(box)) {
+      if (this.squares.has(key)) this.squares.get(key).push(box);
+      else this.squares.set(key, [box]);
+    }
+  }
+
+  isFree(box) {
+    for (const key of this.keys(box)) {
+      for (const other of this.squares.get(key) || []) {
+        if (box.left < other.right && other.left < box.right && box.top < other.bottom && other.top < box.bottom) return false;
+      }
+    }
+    return true;
+  }
+}
+
 // A preview stands where it lies on nothing else; where there is no such place it is shown on hover only.
 function showWhatFits(svg, chips, pills) {
-  const taken = [...pills];
+  const ground = new Ground();
+  for (const pill of pills) ground.take(pill);
   for (const group of svg.querySelectorAll("g.node")) {
     const bounds = boundsOf(group);
-    if (bounds) taken.push(bounds);
+    if (bounds) ground.take(bounds);
   }
   for (const group of svg.querySelectorAll("g.edge")) {
-    for (const [x, y] of pointsOf(group, 8)) taken.push({ left: x - 1, right: x + 1, top: y - 1, bottom: y + 1 });
+    for (const [x, y] of pointsOf(group)) ground.take({ left: x - 1, right: x + 1, top: y - 1, bottom: y + 1 });
   }
-  for (const text of svg.querySelectorAll("g.cluster text")) {
-    const x = Number(text.getAttribute("x")), y = Number(text.getAttribute("y"));
-    taken.push({ left: x, right: x + text.textContent.length * 6, top: y - 10, bottom: y + 3 });
+  for (const text of svg.querySelectorAll("g.cluster text, g.edge text:not(.gk-chip)")) {
+    const x = Number(text.getAttribute("x")), y = Number(text.getAttribute("y")), width = text.textContent.length * 6;
+    const left = text.getAttribute("text-anchor") === "middle" ? x - width / 2 : x;
+    ground.take({ left, right: left + width, top: y - 10, bottom: y + 3 });
   }
   for (const toggle of svg.querySelectorAll(".gk-toggle")) {
     const [x, y] = toggle.getAttribute("transform").match(NUMBER).map(Number);
-    taken.push({ left: x - 8, right: x + 8, top: y - 8, bottom: y + 8 });
+    ground.take({ left: x - 8, right: x + 8, top: y - 8, bottom: y + 8 });
   }
   for (const { chip, group, width } of chips) {
-    const place = placeFor(pointsOf(group), width, taken);
+    const place = placeFor(pointsOf(group), width, ground);
     chip.classList.toggle("gk-hidden", !place);
     if (!place) continue;
     chip.setAttribute("x", place.left + 2);
     chip.setAttribute("y", place.bottom - 2.5);
-    taken.push(place);
+    ground.take(place);
   }
 }
 
-function placeFor(points, width, taken) {
+function placeFor(points, width, ground) {
   for (const share of [0.5, 0.62, 0.38, 0.75]) {
     const point = points[Math.floor((points.length - 1) * share)];
     if (!point) continue;
     for (const left of [point[0] + 4, point[0] - 4 - width]) {
       const box = { left, right: left + width, top: point[1] - 6, bottom: point[1] + 6 };
-      const free = !taken.some(other => box.left < other.right && other.left < box.right && box.top < other.bottom
-        && other.top < box.bottom);
-      if (free) return box;
+      if (ground.isFree(box)) return box;
     }
   }
   return null;

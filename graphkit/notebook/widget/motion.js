@@ -23,8 +23,8 @@ function boundsOf(group) {
   return { left: Math.min(...xs), right: Math.max(...xs), top: Math.min(...ys), bottom: Math.max(...ys) };
 }
 
-function placeOf(group) {
-  const bounds = boundsOf(group), shift = shiftOf(group.ownerSVGElement);
+function placeOf(group, shift = shiftOf(group.ownerSVGElement)) {
+  const bounds = boundsOf(group);
   if (!bounds) return { x: 0, y: 0, width: 0, height: 0 };
   return {
     x: (bounds.left + bounds.right) / 2 + shift.x,
@@ -35,9 +35,9 @@ function placeOf(group) {
 }
 
 function placesOf(svg) {
-  const found = new Map();
+  const shift = shiftOf(svg), found = new Map();
   for (const group of svg.querySelectorAll("g.node, g.cluster")) {
-    if (group.dataset.id) found.set(group.dataset.id, { ...placeOf(group), group });
+    if (group.dataset.id) found.set(group.dataset.id, { ...placeOf(group, shift), group });
   }
   return found;
 }
@@ -67,7 +67,8 @@ function glide(before, svg, lines, calm) {
     } else moveFrom(group, old, place);
   }
   leave(before, places, svg);
-  for (const group of svg.querySelectorAll("g.edge")) redraw(group, lines.get(group.dataset.id), shiftOf(svg));
+  const shift = shiftOf(svg);
+  for (const group of svg.querySelectorAll("g.edge")) redraw(group, lines.get(group.dataset.id), shift);
   return fresh;
 }
 

@@ -18,23 +18,33 @@ const ASKS_FOR_MORE = /url\s*\(|@import|image-set|expression\s*\(|src\s*\(|\\/i;
 const IMAGE_DATA = /^data:image\/(png|jpe?g|gif|webp|bmp|svg\+xml)[;,]/i;
 
 function safeSvg(text) {
-  const parsed = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
-  return parsed.localName === "svg" ? svgCopy(parsed) : null;
+  const parsed = document.importNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, true);
+  return parsed.localName === "svg" ? cleanSvg(parsed) : null;
 }
 
-function svgCopy(from) {
-  const copy = document.createElementNS(SVG_NS, from.localName);
-  for (const { localName, name, value } of from.attributes) {
-    if (name === localName && SVG_ATTRIBUTES.has(name) && !/url\s*\(/i.test(value)) copy.setAttribute(name, value);
-  }
-  for (const child of from.childNodes) {
-    if (child.nodeType === Node.TEXT_NODE) copy.append(child.data);
-    else if (child.nodeType !== Node.ELEMENT_NODE) continue;
+// In place, since a large picture has thousands of elements. What was imported runs nothing before it is on the page.
+function cleanSvg(svg) {
+  const walker = document.createTreeWalker(svg, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_COMMENT
+    | NodeFilter.SHOW_PROCESSING_INSTRUCTION | NodeFilter.SHOW_CDATA_SECTION);
+  const gone = [], links = [];
+  for (let node = walker.currentNode; node; node = walker.nextNode()) {
+    if (node.nodeType !== Node.ELEMENT_NODE) gone.push(node);
     // a link is only its content; titles would show as the browser's own tooltips
-    else if (child.localName === "a") copy.append(...svgCopy(child).childNodes);
-    else if (SVG_TAGS.has(child.localName)) copy.append(svgCopy(child));
+    else if (node.localName === "a" && node.namespaceURI === SVG_NS) links.push(node);
+    else if (!SVG_TAGS.has(node.localName) || node.namespaceURI !== SVG_NS) gone.push(node);
+    else cleanAttributes(node);
   }
-  return copy;
+  for (const node of gone) node.remove();
+  for (const link of links) link.replaceWith(...link.childNodes);
+  return svg;
+}
+
+function cleanAttributes(element) {
+  const { attributes } = element;
+  for (let index = attributes.length - 1; index >= 0; index--) {
+    const { name, value } = attributes[index];
+    if (!SVG_ATTRIBUTES.has(name) || value.includes("(") && /url\s*\(/i.test(value)) element.removeAttribute(name);
+  }
 }
 
 function safeHtml(text) {
@@ -49,7 +59,7 @@ function htmlCopies(nodes) {
   for (const node of nodes) {
     if (node.nodeType === Node.TEXT_NODE) kept.push(document.createTextNode(node.data));
     else if (node.nodeType !== Node.ELEMENT_NODE) continue;
-    else if (node.localName === "svg") kept.push(svgCopy(node));
+    else if (node.localName === "svg") kept.push(cleanSvg(document.importNode(node, true)));
     else if (node.localName === "style") kept.push(...styleCopies(node));
     else if (HTML_TAGS.has(node.localName)) kept.push(htmlCopy(node));
   }

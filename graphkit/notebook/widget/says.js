@@ -39,3 +39,12 @@ function legendOf(paint, picture) {
   if (Object.keys(picture.doubts || {}).length) item("gk-key-doubt", "data may not fit");
   return items;
 }
+
+// The static picture that stands in the notebook for those who see no widget is hidden where there is one.
+function twinStyle(twin) {
+  const style = make("style");
+  if (/^[\w-]+$/.test(twin)) {
+    style.textContent = `.${twin}, .jp-OutputArea-child:has(.${twin}) { display: none !important; }`;
+  }
+  return style;
+}

@@ -16,14 +16,16 @@ class Stage {
     element.addEventListener("dblclick", event => {
       if (!event.target.closest("[data-id]")) this.fit();
     });
+    // its size is remembered: to ask for it in the middle of drawing would lay the whole picture out once more
+    this.width = this.height = this.high = 0;
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(element);
   }
 
   close() { this.observer.disconnect(); }
 
-  get width() { return this.element.clientWidth; }
-  get height() { return this.element.clientHeight; }
+  // How high the stage is when it has grown to what it is growing to; somebody may have pulled it to another size.
+  get tall() { return this.element.style.height ? this.height : this.high || this.height; }
 
   show(svg) {
     const box = (svg.getAttribute("viewBox") || "0 0 1 1").split(/\s+/).map(Number);
@@ -50,16 +52,17 @@ class Stage {
   }
 
   resized() {
-    if (!this.svg || this.width === this.known) return;
-    this.known = this.width;
+    const before = this.width;
+    this.width = this.element.clientWidth;
+    this.height = this.element.clientHeight;
+    if (!this.svg || this.width === before) return;
     this.svg.style.visibility = "";
     this.grow();
     if (!this.own) this.home(false);
   }
 
   scale(whole) {
-    const high = this.element.style.height ? this.height : this.high;
-    const k = Math.min(1, (this.width - 2 * MARGIN) / this.size.width, (high - 2 * MARGIN) / this.size.height);
+    const k = Math.min(1, (this.width - 2 * MARGIN) / this.size.width, (this.tall - 2 * MARGIN) / this.size.height);
     return Math.max(LEAST, whole ? k : Math.max(k, READABLE));
   }
 
@@ -67,7 +70,7 @@ class Stage {
   home(smooth) {
     if (this.width < 2 * MARGIN + 1) return;
     const k = this.scale(this.whole), wide = this.size.width * k, tall = this.size.height * k;
-    const high = this.element.style.height ? this.height : this.high;
+    const high = this.tall;
     this.k = k;
     this.x = wide <= this.width - 2 * MARGIN ? (this.width - wide) / 2 : this.startsAt(k, wide);
     this.y = tall <= high - 2 * MARGIN ? (high - tall) / 2 : MARGIN;
@@ -106,7 +109,7 @@ class Stage {
   // Move as little as is needed for a place of the picture to be in sight.
   reveal(place, margin = 48) {
     const x = this.x + place.x * this.k, y = this.y + place.y * this.k;
-    const high = this.element.style.height ? this.height : Math.max(this.height, this.high || 0);
+    const high = this.tall;
     const dx = x < margin ? margin - x : x > this.width - margin ? this.width - margin - x : 0;
     const dy = y < margin ? margin - y : y > high - margin ? high - margin - y : 0;
     if (dx || dy) {
