@@ -54,6 +54,9 @@ function pillOf(did, group) {
     const kind = /^[\w.]+(?=:|$)/.exec(did.error || "")?.[0] || "";
     return { text: roomFor(group, kind) ? kind || "failed" : "failed", bad: true };
   }
+  if (group.classList.contains("queue")) {
+    return { text: `${did.count.toLocaleString("en")} event${did.count === 1 ? "" : "s"}`, bad: false };
+  }
   const time = did.count > 1 ? `${did.count.toLocaleString("en")}× ${did.time}` : did.time;
   const both = did.gave ? `${time} · ${did.gave}` : time;
   return { text: roomFor(group, both) ? both : time, bad: false };
