@@ -202,14 +202,15 @@ class Collector:
 
     # ---- taking ---------------------------------------------------------------------------------------------
 
-    def _take(self, name: str, statement: Statement) -> None:
+    def _take(self, name: str, statement: Statement, settled: bool = False) -> None:
+        """Take a statement for one of its names; one that is ``settled`` gives the value that it has now."""
         needed = self.taken.setdefault(statement, set())
         known = bool(needed)
         needed.add(name)
         if statement.is_import:
             return
         user = _user(statement)
-        if not known and _awaits(statement):
+        if not known and statement.awaits:
             self.problems.append(f"{user} is made with 'await' at the top level, which only a notebook can do")
         if not known:
             for read in sorted(statement.names.now):
@@ -219,6 +220,8 @@ class Collector:
                     self.need(read, user)
             for read in sorted(statement.names.maybe):
                 self._need_maybe(read, user)
+        if settled:
+            return
         if not statement.certain:
             self._take_earlier(name, statement)
         for change in self._changing.get(name, ()):
@@ -259,12 +262,33 @@ class Collector:
         """Take the source of plain data; where that needs what cannot be had, write what it is now."""
         saved = self._saved()
         self._take(name, statement)
-        if len(self.problems) == saved[2] and not any(
-            self._is_data(other) for other in set(self.taken) - set(saved[0])
-        ):
+        from_data = any(map(self._is_data, set(self.taken) - set(saved[0])))
+        if len(self.problems) == saved[2] and not from_data and not self._is_stale(statement):
             return
         self._restore(saved)
         self._write(name, value, statement)
+
+    def _is_stale(self, statement: Statement) -> bool:
+        """Return whether what a statement was made of was defined anew since: it would come to something else now."""
+        made = [statement, *(change for name in statement.names.binds for change in self._changing.get(name, ()))]
+        return any(self._has_newer(each, each.names.now) for each in made)
+
+    def _has_newer(self, statement: Statement, names: Iterable[str]) -> bool:
+        seen: set[str] = set(statement.names.binds | statement.changes)
+        waiting = [*names]
+        while waiting:
+            name = waiting.pop()
+            if name in seen or not self.knows(name):
+                continue
+            seen.add(name)
+            chosen = self._chosen(name, self.value_of(name))
+            if chosen is None or chosen.is_import:
+                continue
+            made = (*self._binding.get(name, ()), *self._changing.get(name, ()))
+            if any(other.place > statement.place for other in made):
+                return True
+            waiting += chosen.names.reads
+        return False
 
     def _is_data(self, statement: Statement) -> bool:
         """Return whether a statement made something large, such as a table: code need not make it to know a number."""
@@ -276,7 +300,7 @@ class Collector:
         written = expression_of(value, {})
         self._import_modules(written.modules)
         source = statement.text.strip() if statement is not None else ""
-        self._add(name, assignment(name, value, written, source), "", statement)
+        self._add(name, assignment(name, value, written, source), "", statement, settled=True)
 
     def _need_absent(self, name: str, user: str) -> None:
         if hasattr(builtins, name):
@@ -336,7 +360,7 @@ class Collector:
                 self.problems.append(f"the module {module!r} is needed, but {top!r} means something else here")
             self._add(top, f"import {module}", "")
 
-    def _add(self, name: str, text: str, user: str, instead: Statement | None = None) -> None:
+    def _add(self, name: str, text: str, user: str, instead: Statement | None = None, settled: bool = False) -> None:
         """Take a statement that the user did not write."""
         nodes = ast.parse(text).body
         found = [names_of(node, ast.unparse(node)) for node in nodes]
@@ -347,7 +371,7 @@ class Collector:
         self._places += 1
         label = instead.label if instead is not None else user
         self._done |= binds
-        self._take(name, Statement(place, label, nodes[0], text, Names(binds, now, later)))
+        self._take(name, Statement(place, label, nodes[0], text, Names(binds, now, later)), settled)
 
     def _problem(self, name: str, user: str, reason: str, chosen: Statement | None = None) -> None:
         where = f" ({chosen.label})" if chosen is not None else ""
@@ -367,16 +391,4 @@ def _shown(value: Any) -> str:
 
 
 def _is_path(written: Expression) -> bool:
-    return not written.modules and all(part.isidentifier() for part in written.text.split("."))
-
-
-def _awaits(statement: Statement) -> bool:
-    """Return whether a statement awaits at the top level, which only a notebook can."""
-    parts: list[ast.AST] = [statement.node]
-    while parts:
-        part = parts.pop()
-        if isinstance(part, (ast.Await, ast.AsyncFor, ast.AsyncWith)):
-            return True
-        if not isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
-            parts.extend(ast.iter_child_nodes(part))
-    return False
+    return bool(written.names) and not written.modules and all(part.isidentifier() for part in written.text.split("."))

@@ -56,6 +56,18 @@ class Statement(msgspec.Struct, frozen=True, eq=False):
         return isinstance(self.node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
 
     @property
+    def awaits(self) -> bool:
+        """Whether it awaits at the top level, which only a notebook can."""
+        parts: list[ast.AST] = [self.node]
+        while parts:
+            part = parts.pop()
+            if isinstance(part, (ast.Await, ast.AsyncFor, ast.AsyncWith)):
+                return True
+            if not isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+                parts.extend(ast.iter_child_nodes(part))
+        return False
+
+    @property
     def star_module(self) -> str | None:
         """The module of ``from module import *``."""
         node = self.node

@@ -189,6 +189,10 @@ class _Writer:
             if module == "builtins":
                 return Expression(attribute)
             return Expression(f"{module}.{attribute}", modules=frozenset({module}))
+        owner = getattr(value, "__objclass__", None)
+        if isinstance(owner, type) and isinstance(name, str):  # such as str.upper
+            written = self._named(owner)
+            return _all(f"{written.text}.{name}", [written])
         raise Inexpressible(f"a value of type {type(value).__name__} has no name and no form as code")
 
 
