@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from graphkit.batch.options import Options, Server
 from graphkit.batch.rows import Chunk
-from graphkit.batch.score import Failure, score
+from graphkit.batch.score import Failure, Scored, score
 from graphkit.batch.side_by_side import in_order
+from graphkit.batch.workers import opened, pickled, pool_of
 from graphkit.core.errors import GraphError, StepError
 from graphkit.core.extras import load
 
@@ -16,7 +18,12 @@ _ERRORS = ("raise", "keep")
 
 
 def run_frame(
-    server: Server, table: Any, options: Options, errors: str = "raise", progress: bool | None = False
+    server: Server,
+    table: Any,
+    options: Options,
+    errors: str = "raise",
+    progress: bool | None = False,
+    opener: Callable[[], Server] | None = None,
 ) -> Any:
     """Return the answers to the rows of a table, as a table with its index.
 
@@ -33,6 +40,8 @@ def run_frame(
         ``result.attrs["errors"]`` lists them.
     progress
         Whether to show a progress bar; ``None`` on terminals only.
+    opener
+        Makes the server in a worker process; must be picklable.
 
     Raises
     ------
@@ -46,13 +55,14 @@ def run_frame(
         raise GraphError(f"errors is 'raise' or 'keep', found {errors!r}")
     if not isinstance(table, pandas.DataFrame):
         raise GraphError(f"run_frame takes a pandas DataFrame, found a value of type {type(table).__name__}")
+    work: Callable[[Chunk], Scored] = functools.partial(_score_here, server, options)
     if options.executor == "process":
-        raise GraphError("run_frame runs in this process: executor is 'thread'; graphkit run has worker processes")
+        work = functools.partial(_score_in_process, pickled(opener), options)
     server.init_object()
     pieces: list[Any] = []
     failures: list[Failure] = []
-    with bar(len(table), progress) as shown:
-        for chunk, scored in in_order(lambda chunk: score(server, chunk, options), _chunks(table, options), options):
+    with pool_of(options) as pool, bar(len(table), progress) as shown:
+        for chunk, scored in in_order(work, _chunks(table, options), options, pool):
             if scored.failures and errors == "raise":
                 raise _first(scored.failures)
             pieces.append(scored.table)
@@ -64,6 +74,14 @@ def run_frame(
     if errors == "keep":
         result.attrs["errors"] = [{"row": failure.row, "error": failure.error} for failure in failures]
     return result
+
+
+def _score_here(server: Server, options: Options, chunk: Chunk) -> Scored:
+    return score(server, chunk, options)
+
+
+def _score_in_process(opener: bytes, options: Options, chunk: Chunk) -> Scored:
+    return score(opened(opener), chunk, options)
 
 
 def bar(total: int | None, progress: bool | None, start: int = 0) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import pickle
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from graphkit.batch.options import Options, Server
 from graphkit.batch.rows import Chunk
 from graphkit.batch.score import score
 from graphkit.batch.side_by_side import in_order
+from graphkit.batch.workers import opened, pickled, pool_of
 from graphkit.core.errors import GraphError, StepError
 
 
@@ -146,7 +146,7 @@ def _stat(source: Path, output: Path, overwrite: bool) -> list[int]:
 def _answer_all(
     work: _Work, journal: Journal, chunks: Iterator[Chunk], options: Options, most: int | None, shown: Any
 ) -> None:
-    with work.pool() as pool:
+    with pool_of(options) as pool:
         todo = (chunk for chunk in chunks if not _is_done(journal, chunk))
         total = sum(done.failed for done in journal.done.values())
         for chunk, done in in_order(work.in_process if pool is not None else work.here, todo, options, pool):
@@ -193,9 +193,8 @@ class _Work:
         self._kind = kind
         self._options = options
         self._server = server
-        self._opener = opener
-        if options.executor == "process" and opener is None:
-            raise GraphError("worker processes open a graph by its name: 'graphkit run' has them; here use threads")
+        if options.executor == "process":
+            self._pickled = pickled(opener)
 
     def here(self, chunk: Chunk) -> Done:
         """Answer a chunk in this process."""
@@ -204,18 +203,7 @@ class _Work:
     @property
     def in_process(self) -> Callable[[Chunk], Done]:
         """What a worker process is to do with a chunk."""
-        opener = pickle.dumps(self._opener)
-        return functools.partial(_in_process, opener, self._options, self._folder, self._kind)
-
-    def pool(self) -> Any:
-        """Return worker processes, if there are to be any, for a ``with`` statement."""
-        if self._options.executor != "process":
-            from contextlib import nullcontext
-
-            return nullcontext()
-        from loky import ProcessPoolExecutor
-
-        return ProcessPoolExecutor(max_workers=self._options.workers, timeout=None)
+        return functools.partial(_in_process, self._pickled, self._options, self._folder, self._kind)
 
 
 def write_chunk(server: Server, chunk: Chunk, options: Options, folder: Path, kind: str) -> Done:
@@ -236,11 +224,4 @@ def write_chunk(server: Server, chunk: Chunk, options: Options, folder: Path, ki
 
 
 def _in_process(opener: bytes, options: Options, folder: Path, kind: str, chunk: Chunk) -> Done:
-    return write_chunk(_opened(opener), chunk, options, folder, kind)
-
-
-@functools.lru_cache(maxsize=4)
-def _opened(opener: bytes) -> Server:
-    """Return the server of a worker process; it is made once."""
-    server: Server = pickle.loads(opener)()  # noqa: S301  # pickled by the process that started this one
-    return server
+    return write_chunk(opened(opener), chunk, options, folder, kind)

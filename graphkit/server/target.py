@@ -251,7 +251,8 @@ def _only_graph(namespace: Mapping[str, Any], where: str) -> str:
             f"with steps; a function that makes one is named as {where}:function"
         )
     names = sorted(by_root.values())
-    raise GraphError(f"{where} has several graphs ({choices(names)}): name one, such as {where}:{names[0]}")
+    usual = next((name for name in ("server", "graph") if name in names), names[0])
+    raise GraphError(f"{where} has several graphs ({choices(names)}): name one, such as {where}:{usual}")
 
 
 def _ready(value: Any, namespace: Mapping[str, Any]) -> GraphServer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from graphkit.server.forms import ServerForms
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from graphkit.batch.job import Summary
     from graphkit.batch.options import Options
     from graphkit.cases.case import Case
+    from graphkit.server.graph_server import GraphServer
 
 
 class WorkMixin(ServerForms):
@@ -34,6 +35,7 @@ class WorkMixin(ServerForms):
         column: str = "prediction",
         any_rows: bool = False,
         workers: int = 1,
+        executor: str = "thread",
         errors: str = "raise",
         progress: bool | None = None,
     ) -> Any:
@@ -63,7 +65,9 @@ class WorkMixin(ServerForms):
         any_rows
             Whether an answer may have other rows than its chunk, as when the graph filters.
         workers
-            How many chunks are answered side by side, in threads. Worker processes are ``graphkit run``'s.
+            How many chunks are answered side by side.
+        executor
+            ``"thread"``, or ``"process"``: each worker process gets a copy of the graph with its models.
         errors
             ``"raise"``, or ``"keep"``: rows that fail are empty, and ``result.attrs["errors"]`` lists them.
         progress
@@ -89,9 +93,9 @@ class WorkMixin(ServerForms):
 
         options = self._batch_options(
             path=path, shape=shape, chunk=chunk, columns=_names(columns), keep=_names(keep) or (), column=column,
-            any_rows=any_rows, workers=workers,
+            any_rows=any_rows, workers=workers, executor=executor,
         )  # fmt: skip
-        return run_frame(self, table, options, errors, progress)
+        return run_frame(self, table, options, errors, progress, self._opener(options, None))
 
     def run_file(
         self,
@@ -128,9 +132,9 @@ class WorkMixin(ServerForms):
         path, shape, chunk, columns, keep, column, any_rows, workers
             As in :meth:`run_frame`.
         executor
-            ``"thread"``, or ``"process"`` for worker processes, which make the server with ``opener``.
+            ``"thread"``, or ``"process"``: each worker process gets a copy of the graph with its models.
         opener
-            Makes a server; must be picklable.
+            Makes the server in a worker process instead; must be picklable.
         input_format, output_format
             ``"csv"``, ``"parquet"`` or ``"jsonl"``, where the files' names do not say it.
         overwrite
@@ -173,9 +177,9 @@ class WorkMixin(ServerForms):
             any_rows=any_rows, workers=workers, executor=executor,
         )  # fmt: skip
         return run_file(
-            self, source, output, options, asked=self._spec_mark(), opener=opener, input_format=input_format,
-            output_format=output_format, overwrite=overwrite, restart=restart, max_errors=max_errors,
-            progress=progress,
+            self, source, output, options, asked=self._spec_mark(), opener=self._opener(options, opener),
+            input_format=input_format, output_format=output_format, overwrite=overwrite, restart=restart,
+            max_errors=max_errors, progress=progress,
         )  # fmt: skip
 
     def record(
@@ -244,6 +248,13 @@ class WorkMixin(ServerForms):
         from graphkit.batch.options import Options, usual_shape
 
         return Options(shape=shape or usual_shape(self._graph), **given)
+
+    def _opener(self, options: Options, given: Callable[[], Any] | None) -> Callable[[], Any] | None:
+        if given is not None or options.executor != "process":
+            return given
+        from graphkit.server.portable import Portable
+
+        return Portable(cast("GraphServer", self))
 
     def _spec_mark(self) -> str:
         """Return a short text that changes with the graph's spec."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pandas as pd
@@ -38,6 +39,14 @@ def test_chunks_are_answered_side_by_side(flow):
         return table["a"]
 
     assert flow(meets).run_frame(TABLE[:4], chunk=2, workers=2)["a"].tolist() == [0, 1, 2, 3]
+
+
+def test_worker_processes_answer_a_table(flow):
+    server = flow(lambda table: table.assign(pid=os.getpid()))
+    result = server.run_frame(TABLE, chunk=5, workers=2, executor="process")
+    assert result["a"].tolist() == list(range(25))
+    assert result.index.tolist() == TABLE.index.tolist()
+    assert os.getpid() not in result["pid"].tolist()
 
 
 def test_a_row_that_fails_raises_and_is_named(sums):

@@ -90,9 +90,31 @@ def test_worker_processes_answer_too(tmp_path):
     assert os.getpid() not in result["pid"].tolist()
 
 
-def test_processes_without_a_way_to_open_the_graph_are_refused(tmp_path, sums):
-    with pytest.raises(GraphError, match="worker processes open a graph by its name"):
-        sums.run_file(write(tmp_path / "in.csv"), tmp_path / "out.csv", executor="process", workers=2)
+def test_a_graph_of_a_notebook_goes_to_worker_processes_with_its_objects(tmp_path):
+    class Local(graphkit.V2ModelServer):
+        def predict(self, request):
+            return [{"sum": self.model["base"] + sum(row), "pid": os.getpid()} for row in request["inputs"]]
+
+    server = graphkit.create_graph_server()
+    server.add_model("m", class_name=Local, model={"base": 1000})
+    output = tmp_path / "out.csv"
+    server.run_file(write(tmp_path / "in.csv"), output, columns=["x"], executor="process", workers=2, chunk=50)
+    result = read(output)
+    assert result["sum"].tolist() == [1000 + at for at in range(ROWS)]
+    assert os.getpid() not in result["pid"].tolist()
+
+
+def test_what_cannot_be_sent_to_a_process_is_said(tmp_path):
+    lock = threading.Lock()
+    graph = graphkit.new_flow()
+    graph.to(lambda table: lock and table, name="locked").respond()
+    server, source, output = graph.to_mock_server(), write(tmp_path / "in.csv"), tmp_path / "out.csv"
+    with pytest.raises(
+        GraphError, match=r"the graph cannot be sent to worker processes: TypeError: .*lock.*; use threads"
+    ):
+        server.run_file(source, output, executor="process")
+    with pytest.raises(GraphError, match="the opener cannot be sent to worker processes"):
+        server.run_file(source, output, executor="process", opener=lambda: None)
 
 
 def test_an_output_that_is_there_is_kept_unless_it_may_be_replaced(tmp_path, sums):
