@@ -38,6 +38,8 @@ def conflict(given: Any, wanted: Any, depth: int = 0) -> str:
             if not reason:
                 return ""
             reasons.append(reason)
+    if len(haves) == 1 and len(reasons) == 1:
+        return reasons[0]
     if len(haves) == 1:
         # of a dict, what it lacks says more than that it is something else than the other alternatives
         lacking = [reason for reason in reasons if ", not " not in reason or ", whose " in reason]
@@ -85,7 +87,10 @@ def _item(option: Any, part: str) -> tuple[str, Any]:
 
 def _pair(have: Any, want: Any, depth: int) -> str:
     has, wants = typing.get_origin(have) or have, typing.get_origin(want) or want
-    reason = f"{said(have)}, not {said(want)}"
+    names = said(have), said(want)
+    if names[0] == names[1]:
+        names = _with_package(has, names[0]), _with_package(wants, names[1])
+    reason = f"{names[0]}, not {names[1]}"
     if typing.is_typeddict(has) and typing.is_typeddict(wants):
         return _typed_dicts(has, wants, depth)
     has, wants = (dict if typing.is_typeddict(cls) else cls for cls in (has, wants))
@@ -98,7 +103,18 @@ def _pair(have: Any, want: Any, depth: int) -> str:
             return ""  # it may be one
     except TypeError:
         return ""
-    return reason if _is_decided(has, wants) else ""
+    again = _stands_for(has, wants) or _stands_for(wants, has)
+    return reason if _is_decided(has, wants) and not again else ""
+
+
+def _stands_for(has: Any, wants: Any) -> bool:
+    """Whether a class is another one from before its cell, or its module, was run again, or a subclass of that."""
+    name = (getattr(wants, "__module__", ""), getattr(wants, "__qualname__", ""))
+    return any((base.__module__, base.__qualname__) == name for base in getattr(has, "__mro__", ()))
+
+
+def _with_package(cls: Any, name: str) -> str:
+    return f"{str(getattr(cls, '__module__', '')).partition('.')[0]}.{name}"
 
 
 def _is_decided(has: type, wants: type) -> bool:

@@ -160,10 +160,12 @@ class _Check:
         if not reason:
             return "", ""
         place = f" at {path!r}" if path else ""
-        gives = said(given) if ", not " in reason and ", whose " not in reason else reason
+        gives, takes = reason, said(wanted)
+        if ", not " in reason and ", whose " not in reason:
+            gives, _, takes = reason.partition(", not ")
         short = reason.partition(", which has ")[2] or reason
         return (
-            _plainly(f"{giver!r} gives {gives}{place}, {taker!r} takes {said(wanted)}"),
+            _plainly(f"{giver!r} gives {gives}{place}, {taker!r} takes {takes}"),
             shortened(_plainly(short), _MOST_SHORT, 1),
         )
 

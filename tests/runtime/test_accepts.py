@@ -153,6 +153,26 @@ def test_what_conflicts_is_told(given: Any, wanted: Any, reason: str) -> None:
     assert conflict(given, wanted) == reason
 
 
+def classes_of_a_cell() -> tuple[Any, Any, Any]:
+    """Return a class and a subclass of it as a cell makes them, and the class as the cell makes it again."""
+    scopes: list[dict[str, Any]] = [{"__name__": "__main__"}, {"__name__": "__main__"}]
+    for scope in scopes:
+        exec("class Row: ...\nclass Sub(Row): ...", scope)
+    return scopes[0]["Row"], scopes[0]["Sub"], scopes[1]["Row"]
+
+
+def test_a_class_whose_cell_was_run_again_is_the_same() -> None:
+    old, sub, new = classes_of_a_cell()
+    assert old is not new
+    assert [conflict(old, new), conflict(new, old), conflict(sub, new), conflict(new, sub)] == [""] * 4
+    assert conflict(list[old], list[new]) == ""  # type: ignore[valid-type]
+
+
+def test_classes_of_one_name_are_told_with_their_packages() -> None:
+    other = type("DataFrame", (), {"__module__": "polars.frame"})
+    assert conflict(other, pd.DataFrame) == "polars.DataFrame, not pandas.DataFrame"
+
+
 @pytest.mark.parametrize(
     ("given", "path", "reason", "found"),
     [
