@@ -20,6 +20,7 @@ _V2_ROUTERS = ("ModelRouter", "VotingEnsemble")
 _PREFIX = "/v2/models"
 _MOST_PATHS = 500
 _MOST_EXAMPLES = 12
+_MOST_LOOKED_AT = 12
 _MOST_BODY = 100_000
 _ZEROS = {"int": 0, "float": 0.0, "double": 0.0, "bool": False, "str": "", "string": "", "datetime": "2026-01-01"}
 
@@ -146,13 +147,11 @@ def examples_of(root: Any, steps: Mapping[str, Any], runs: Iterable[RunRecord]) 
         Recorded runs; the last are offered first.
     """
     found: dict[tuple[str, str], Example] = {}
-    for run in reversed(list(runs)):
+    for run in list(runs)[: -_MOST_LOOKED_AT - 1 : -1]:
         body = body_text(run)
-        if body is not None:
+        if body is not None and len(found) < _MOST_EXAMPLES // 2:
             example = Example(f"as in run {run.id[:8]}", run.path, run.method, body)
             found.setdefault((run.path, body), example)
-        if len(found) >= _MOST_EXAMPLES // 2:
-            break
     topology = topology_of(root)
     for router, routes in _routes(topology).items():
         for route in routes:
@@ -195,7 +194,8 @@ def body_text(run: RunRecord) -> str | None:
             return ""
         if type(body) is bytes:
             return None
-        value = json.loads(jsonlike.encode(body)) if type(body) is not str else read_typed(body).value
+        written = jsonlike.encode(body) if type(body) is not str else body
+        value = json.loads(written) if len(written) <= _MOST_BODY else None
         if value is None:
             return None
         text = json.dumps(value, ensure_ascii=False)

@@ -101,7 +101,7 @@ class ComparePanel:
         layout = w.Layout(width="auto")
         self.before = w.Dropdown(options=[], description="Before", style=_WIDE, layout=layout)
         self.after = w.Dropdown(options=[], description="After", style=_WIDE, layout=layout)
-        self.button = button("Compare", "Compare the two runs step by step")
+        self.button = button("Compare runs", "Compare the two runs step by step")
         self.table = w.HTML()
         self.box = w.VBox([self.before, self.after, w.HBox([self.button]), self.table])
         self.button.on_click(lambda _: self._compare())

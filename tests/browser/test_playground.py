@@ -22,6 +22,8 @@ server = graph.to_mock_server()
 playground = server.playground()
 playground
 """
+#: Memory that the kernel holds, in MB.
+MEMORY = "__import__('psutil').Process().memory_info().rss / 2**20"
 NASTY = "<img src=x onerror=window.owned=1>"
 
 
@@ -107,12 +109,13 @@ def test_a_replay_after_a_cell_was_run_again_uses_the_new_code_and_is_compared(p
     assert page.notebook.text("server.last_run.answer") == "{'y': 1010}"
     assert page.notebook.text("[step.replayed for step in server.last_run.steps]") == "[True, False]"
     page.view("Compare")
-    page.button("Compare").last.click()
+    page.button("Compare runs").click()
     expect(page.box).to_contain_text("y: 11 -> 1010")
     page.view("Result")
 
 
-def test_a_burst_has_a_progress_bar_and_a_plot_and_keeps_the_file_small(page: Page) -> None:
+def test_a_burst_has_a_progress_bar_and_a_plot_and_keeps_file_and_kernel_small(page: Page) -> None:
+    before = float(page.notebook.text(MEMORY))
     page.view("Burst")
     page.field("Body").fill('{"x": 1}')
     page.field("Events").fill("10000")
@@ -121,6 +124,7 @@ def test_a_burst_has_a_progress_bar_and_a_plot_and_keeps_the_file_small(page: Pa
     expect(page.box.locator(".widget-hprogress, .jupyter-widget-hprogress")).to_be_visible()
     expect(page.box.get_by_text("10,000 events to /")).to_be_visible(timeout=120_000)
     expect(page.box.get_by_role("img", name="histogram of 10,000 latencies")).to_be_visible()
+    assert float(page.notebook.text(MEMORY)) - before < 50
     page.notebook.save()
     assert page.notebook.file.stat().st_size < 200_000
     page.view("Result")
@@ -148,8 +152,19 @@ def test_what_users_write_is_shown_as_text_and_never_runs(page: Page) -> None:
     page.view("Steps")
     page.button("Forward ▶").click()
     page.view("Compare")
-    page.button("Compare").last.click()
+    page.button("Compare runs").click()
     page.view("Result")
     assert page.notebook.page.evaluate("window.owned === undefined && !document.querySelector('img[src=x]')")
     page.field("Path").fill("/")
     page.field("Path").press("Tab")
+
+
+def test_after_a_restart_of_the_kernel_the_page_fails_nowhere_and_the_cell_works_again(page: Page) -> None:
+    page.notebook.restart_kernel()
+    # the controls stay, each with a sign that nobody listens any more
+    expect(page.box.locator("button.jupyter-widgets-disconnected").first).to_be_visible()
+    page.box.get_by_text("Run", exact=True).click()
+    again = Page(page.notebook)
+    again.ask('{"x": 20}')
+    expect(again.box).to_contain_text("'y': 41")
+    assert page.notebook.own_errors() == []

@@ -132,9 +132,10 @@ def test_bodies_of_runs_as_text_to_edit(body: Any, text: str | None) -> None:
     assert body_text(server.last_run) == text
 
 
-def test_a_body_that_was_too_large_to_keep_is_no_example() -> None:
+@pytest.mark.parametrize("size", [10**6, 10**7])
+def test_a_body_that_is_too_large_to_edit_or_was_to_keep_is_no_example(size: int) -> None:
     graph = new_flow()
     graph.to(name="a", handler="(1)")
     server = graph.to_mock_server()
-    server.test(body=["x" * 10**7])
+    server.test(body=["x" * size])
     assert examples_of(graph, {}, server.runs) == []
