@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from graphkit.batch.rows import Chunk
 from graphkit.batch.score import score
 from graphkit.batch.side_by_side import in_order
 from graphkit.batch.workers import opened, pickled, pool_of
-from graphkit.core.errors import GraphError, StepError
+from graphkit.core.errors import GraphError, GraphkitError, StepError
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +115,7 @@ def run_file(
     stat = _stat(source, output, overwrite)
     meaning = {**options.meaning(), "input": [str(source.resolve()), *stat], "formats": list(kinds), "graph": asked}
     server.init_object()
-    with Journal(output, meaning, restart) as journal:
+    with _told(output), Journal(output, meaning, restart) as journal:
         resumed = sum(done.rows for done in journal.done.values())
         work = _Work(journal.folder, kinds[1], options, server, opener)
         with bar(files.count_rows(source, kinds[0]), progress, resumed) as shown:
@@ -124,6 +126,24 @@ def run_file(
         journal.finish()
     seconds = time.monotonic() - began
     return Summary(output=output, errors=errors, rows=rows, failed=failed, resumed=resumed, seconds=seconds)
+
+
+@contextlib.contextmanager
+def _told(output: Path) -> Iterator[None]:
+    """Say in our own words what keeps a run from going on; what was answered is kept in all cases."""
+    try:
+        yield
+    except GraphkitError:
+        raise  # some of ours are OSErrors too
+    except OSError as exc:
+        raise GraphError(
+            f"{str(output)!r} cannot be written: {exc.strerror or exc}; what was answered is kept, and the same "
+            f"call goes on"
+        ) from exc
+    except BrokenExecutor as exc:
+        raise StepError(
+            "a worker process has ended, perhaps for want of memory; what was answered is kept, the same call goes on"
+        ) from exc
 
 
 def errors_of(output: Path) -> Path:

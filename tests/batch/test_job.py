@@ -163,9 +163,6 @@ def test_an_empty_input_makes_an_empty_output(tmp_path, sums):
 def test_memory_holds_only_some_chunks(tmp_path):
     alive, most, lock = [0], [0], threading.Lock()
 
-    class Counted(pd.DataFrame):
-        pass
-
     def counting(table):
         with lock:
             alive[0] += len(table)
@@ -248,6 +245,44 @@ def wait_for_more(process, journal):
     while process.poll() is None and not (journal.exists() and journal.stat().st_size > before + 80):
         assert time.monotonic() < end
         time.sleep(0.002)
+
+
+def test_a_worker_process_that_is_killed_ends_the_run_and_what_was_done_is_kept(tmp_path):
+    once = tmp_path / "once"
+
+    def dies(table):
+        if table["x"].iloc[0] == 200 and not once.exists():
+            once.write_text("")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return table["x"] * 2
+
+    graph = graphkit.new_flow()
+    graph.to(dies, name="dies").respond()
+    server, source, output = graph.to_mock_server(), write(tmp_path / "in.csv"), tmp_path / "out.csv"
+    with pytest.raises(StepError, match="a worker process has ended, perhaps for want of memory"):
+        server.run_file(source, output, chunk=10, executor="process", workers=2)
+    summary = server.run_file(source, output, chunk=10, executor="process", workers=2)
+    assert summary.resumed >= 100
+    assert read(output)["x"].tolist() == [2 * at for at in range(ROWS)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits of a process")
+def test_a_full_disk_ends_the_run_and_what_was_done_is_kept(tmp_path):
+    (tmp_path / "app.py").write_text(SLOW.format(pause=0))
+    source, output = write(tmp_path / "in.csv"), tmp_path / "out.csv"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+
+    def run(code):
+        return subprocess.run(
+            [sys.executable, "-B", "-c", code, str(source), str(output), "1"], cwd=tmp_path, text=True,
+            env=environment(tmp_path), capture_output=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    full = run(limit + RUN)
+    assert "out.csv' cannot be written: File too large; what was answered is kept" in full.stderr, full
+    assert not output.exists()
+    assert "were done before" in run(RUN).stdout
+    assert read(output)["z"].tolist() == [2 * at for at in range(ROWS)]
 
 
 def test_a_run_goes_on_only_with_the_same_input(tmp_path, sums):
