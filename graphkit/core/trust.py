@@ -67,14 +67,21 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
     def reason(self, path: str) -> str | None:
         """Return why a dotted path from a module on may not be named; ``None`` if it may."""
-        parts = path.split(".")
-        if any(part.startswith("_") for part in parts[1:]) or parts[0].startswith("__"):
+        if self.is_private(path):
             return f"{path!r} is private"
         path = self.followed(path)
         if self.is_own(path) or self.allows(path):
             return None
         own = choices(self.modules)
         return f"it is {path!r}, which is neither of the app's own modules ({own}) nor a step of graphkit"
+
+    def is_private(self, path: str) -> bool:
+        """Return whether a dotted path goes through what begins with an underscore, below a module."""
+        first, *rest = path.split(".")
+        own = [part for part in rest if part.startswith("_")]
+        if first in self.modules and rest and not rest[0].startswith("__"):
+            own = [part for part in rest[1:] if part.startswith("_")]  # the app's own names may
+        return bool(own) or first.startswith("__")
 
     def followed(self, path: str) -> str:
         """Return a dotted path with the imports of the app's modules followed: ``steps.os.system`` is ``os.system``."""

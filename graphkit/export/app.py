@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from graphkit.build.freeze import Frozen
-from graphkit.core.errors import ExportError
+from graphkit.core.errors import ExportError, choices
 from graphkit.export import deploy
 from graphkit.export.artifacts import Artifacts
 from graphkit.export.cells import Cell, cells_of
@@ -138,6 +138,7 @@ def collect_app(source: Source, *, artifacts: str = "copy", allow_pickle: bool =
     )
     problems = [
         *collector.problems,
+        *_inline_secrets(server),
         *files.problems,
         *(f"the module {name!r} is imported, but no installed package brings it" for name in unknown),
     ]
@@ -229,6 +230,17 @@ def _statements(source: Source) -> tuple[list[Statement], str]:
         return statements_of(cells, package=source.home.get("__package__")), ""
     except ExportError as exc:
         return [], exc.message
+
+
+def _inline_secrets(server: Mapping[str, Any]) -> Iterator[str]:
+    for source in server.get("secret_sources") or ():
+        if source.get("kind") == "inline":
+            names = source.get("source")
+            yield (
+                f"secrets that are given inline ({choices(names or ())}) are "
+                f"never written down: name where they come from, such as "
+                f"{{'kind': 'env', 'source': ...}} or {{'kind': 'file', 'source': ...}}"
+            )
 
 
 def _initializer(server: dict[str, Any], given: Any, rewriter: Rewriter) -> None:

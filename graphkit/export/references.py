@@ -114,7 +114,9 @@ class Rewriter:
         return self._object(value, name, Reference("", "", value), user)
 
     def name(self, text: str, user: str) -> str:
-        """Provide what a name or dotted path means, and return it."""
+        """Provide what a name or dotted path means, and return what the app calls it."""
+        # what "__main__" is here is one of the app's modules there
+        text = text.removeprefix("__main__.")
         first, _, rest = text.partition(".")
         if self.collector.knows(first):
             self.collector.need(first, user)

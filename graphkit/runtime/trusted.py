@@ -25,8 +25,10 @@ def resolve_trusted(name: str, namespace: Mapping[str, Any], trust: Trust | None
         return resolve(name, namespace)
     path = _checked(name, namespace, trust)
     value = resolve(name, namespace)
-    if path is not None and not trust.is_own(path) and not trust.names_exactly(path):
-        _check_way(path, name, value, trust)
+    if path is not None and not trust.names_exactly(path):
+        _check_way(path, name, namespace, trust)
+        if not trust.is_own(path):
+            _refuse(trust.reason_of_value(value), path, name, trust)
     return value
 
 
@@ -51,28 +53,35 @@ def _checked(name: str, namespace: Mapping[str, Any], trust: Trust) -> str | Non
     """Return the whole path that a name stands for; ``None`` for what graphkit itself offers."""
     first, _, rest = name.partition(".")
     if first in namespace:
-        module = namespace.get("__name__")
-        path = f"{module}.{name}" if isinstance(module, str) and module in trust.modules else name
+        module, value = namespace.get("__name__"), namespace[first]
+        if isinstance(value, types.ModuleType) and trust.is_own(value.__name__):
+            path = f"{value.__name__}.{rest}" if rest else value.__name__
+        else:
+            path = f"{module}.{name}" if isinstance(module, str) and module in trust.modules else name
     elif name.startswith("$") or is_catalogued(name) or name in BUILTINS or not rest:
         return None  # one that means nothing is told by the look-up
     else:
         path = name
     reason = trust.reason(path)
     if reason is not None:
-        meant = trust.followed(path)
-        raise Unresolved(f"{name!r} may not be named by this app: {reason}; {trust.advice(meant)}")
+        advice = "" if trust.is_private(path) else f"; {trust.advice(trust.followed(path))}"
+        raise Unresolved(f"{name!r} may not be named by this app: {reason}{advice}")
     return trust.followed(path)
 
 
-def _check_way(path: str, name: str, value: Any, trust: Trust) -> None:
-    """Refuse a path through an allowed package that leads out of it: ``package.os.system``."""
-    reason = trust.reason_of_value(value)
-    first, *rest = path.split(".")
-    found: Any = sys.modules.get(first)
+def _check_way(path: str, name: str, namespace: Mapping[str, Any], trust: Trust) -> None:
+    """Refuse a path that goes through a module which is neither own nor allowed: ``package.os.system``."""
+    first, *rest = name.split(".")
+    found: Any = namespace[first] if first in namespace else sys.modules.get(first)
+    way = [found] if trust.is_own(path) else []
     for part in rest[:-1]:
-        if not isinstance(found, types.ModuleType):
-            break
         found = getattr(found, part, None)
-        reason = reason or (trust.reason_of_value(found) if isinstance(found, types.ModuleType) else None)
+        way.append(found)
+    for found in way:
+        if isinstance(found, types.ModuleType):
+            _refuse(trust.reason_of_value(found), path, name, trust)
+
+
+def _refuse(reason: str | None, path: str, name: str, trust: Trust) -> None:
     if reason is not None:
         raise Unresolved(f"{name!r} may not be named by this app: {reason}; {trust.advice(path)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,9 @@ def load_app(folder: str | Path) -> GraphServer:
     server = GraphServer.from_dict(data) if "graph" in data else GraphServer(data)
     server.set_current_function("*")
     server._trust = trust
-    server._namespace = vars(modules[settings.modules[0]]) if settings.modules else {}
+    # "steps.clean" means this app's steps, whatever another app's are called
+    own = {name: modules[name] for name in settings.modules}
+    server._namespace = ChainMap(vars(own[settings.modules[0]]), own) if own else {}
     problems = [*_untrusted_names(server, trust), *_untrusted_files(server, trust)]
     if problems:
         raise TrustError(problems=problems)

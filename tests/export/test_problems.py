@@ -129,6 +129,17 @@ def test_a_pickled_model_wants_permission(ran):
     assert "allow_pickle=True" in problem
 
 
+def test_secrets_that_are_given_inline_are_told_and_never_written(ran):
+    notebook = ran(
+        "import graphkit\ngraph = graphkit.new_flow()",
+        "server = graph.to_mock_server(secret_sources=[{'kind': 'inline', 'source': {'KEY': 's3cret'}}])",
+        "def f(x, context): return len(context.get_secret('KEY'))\ngraph.to(f).respond()",
+    )
+    [problem] = problems(notebook)
+    assert problem.startswith("secrets that are given inline ('KEY') are never written down: name where they come from")
+    assert "s3cret" not in problem
+
+
 def test_a_graph_without_steps_is_told(ran):
     with pytest.raises(ValueError, match="no steps, so that there is nothing to export"):
         ran(START).export()

@@ -23,6 +23,13 @@ STEPS = """
     from helpers import shout
 
     RATE = 3
+    alias = os
+
+    class Holder:
+        tools = os
+
+    def _inner(x):
+        return x + 1
 
     def triple(x):
         return x * RATE
@@ -81,6 +88,7 @@ def refused(folder):
     ("handler", "answer"),
     [
         ("triple", 6),
+        ("_inner", 3),
         ("steps.triple", 6),
         ("shout", "2!"),
         ("helpers.shout", "2!"),
@@ -110,6 +118,10 @@ def test_what_the_apps_modules_define_may_be_named(app, handler, answer):
         "builtins.eval",
         "(system(event))",
         "graphkit.core.ids.secrets.choice",
+        "alias.system",
+        "Holder.tools.system",
+        "steps.alias.path.join",
+        "_inner.__code__.replace",
     ],
 )
 def test_anything_else_is_refused_when_the_app_is_loaded(app, handler):
@@ -273,6 +285,8 @@ def test_two_apps_with_modules_of_the_same_name_keep_to_themselves(app):
     first = load_app(app(one("triple")))
     second = load_app(app(one("triple"), folder="other", more="RATE = 100"))
     assert [first.test(body=2), second.test(body=2), first.test(body=2)] == [6, 200, 6]
+    third = load_app(app(one("steps.triple"), folder="third", more="RATE = 1000"))
+    assert third.test(body=2) == 2000
     assert sys.modules["steps"].RATE == 3
 
 
