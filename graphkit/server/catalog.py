@@ -9,8 +9,7 @@ from graphkit.core.event import Event
 from graphkit.models.addresses import Address, parse
 from graphkit.models.router import BaseModelRouter
 from graphkit.runtime.graph import BoundGraph
-from graphkit.server import dataplane
-from graphkit.server.oip.exchange import Exchange
+from graphkit.server.oip.exchange import Exchange, is_oip
 from graphkit.server.oip.tensors import datatype_of
 
 PREFIX, HEALTH = "v2/models", "v2/health"
@@ -163,7 +162,7 @@ class Catalog:
         BadRequest
             If the tensors cannot be used, or the model takes nothing but tensors.
         """
-        tensors = dataplane.speaks_oip(event)
+        tensors = is_oip(event.body)
         if not (tensors or self._strict) or event.method == "GET":
             return None
         address, served = self.addressed(event.path)
@@ -174,8 +173,6 @@ class Catalog:
             raise BadRequest(f"model {address.model!r} takes requests of the Open Inference Protocol only")
         if not tensors or protocol not in ("v2", "oip"):
             return None
-        if type(event.body) is not dict:
-            raise BadRequest("an inference request is a JSON object with a list of tensors under 'inputs'")
         name, _, version = address.model.partition(":")
         model = None if served is None else served.object
         exchange = Exchange(event.body, model, name or self._flow, version)

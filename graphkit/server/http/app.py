@@ -139,7 +139,7 @@ class App:
         self._observers: list[Observer] = []
         self._pages: dict[str, Callable[[], Answer]] = {}
         if settings.metrics not in ("off", "auto") or (settings.metrics == "auto" and metrics.is_installed()):
-            told = metrics.Metrics(self._questions.catalog, self._waiting, settings.metrics == "steps")
+            told = metrics.Metrics(self, self._questions.catalog, settings.metrics == "steps")
             self.observe(told)
             self._pages["/metrics"] = told.page
         if settings.docs:
@@ -153,7 +153,9 @@ class App:
         """Let an observer know of every request from now on."""
         self._observers.append(observer)
 
-    def _waiting(self) -> int:
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a thread."""
         return self._runner.threads.waiting
 
     def __repr__(self) -> str:
@@ -179,9 +181,14 @@ class App:
     async def _observed(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request while observers look on."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        observers = [(observer, observer.began(scope, headers)) for observer in self._observers]
-        traces = (observer.trace(token) for observer, token in observers)
-        trace = combined([trace for trace in traces if trace is not None])
+        observers, traces = [], []
+        for observer in self._observers:
+            token = observer.began(scope, headers)
+            observers.append((observer, token))
+            trace = observer.trace(token)
+            if trace is not None:
+                traces.append(trace)
+        trace = combined(traces) if traces else None
         began = perf_counter()
         status, size = 500, 0
         try:
@@ -259,6 +266,8 @@ class App:
         page = self._pages.get(path)
         if page is not None:
             return page() if method in ("GET", "HEAD") else refusal(405, "", ((b"allow", b"GET, HEAD"),))
+        if method == "POST" and path.endswith("/infer"):
+            return None  # what nearly every request asks for
         answer = self._questions.answer(method, path) if path.startswith("/v2") else None
         if answer is None and method not in _METHODS:
             return refusal(405, f"the method {method} is not known", _ALLOW)

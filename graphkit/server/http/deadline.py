@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+import types
+from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any
 
 
@@ -15,7 +16,7 @@ async def within(seconds: float, awaitable: Awaitable[Any]) -> Any:
     """Return what an awaitable gives, within a time limit.
 
     It is awaited in the running task itself, which ``asyncio.wait_for`` before Python 3.12 does not do: a task of its
-    own would cost as much as a small model.
+    own would cost as much as a small model. Where nothing must be awaited in the end, there is not even a timer.
 
     Parameters
     ----------
@@ -31,6 +32,12 @@ async def within(seconds: float, awaitable: Awaitable[Any]) -> Any:
     """
     if not seconds:
         return await awaitable
+    if isinstance(awaitable, Coroutine):
+        try:
+            waits_for = awaitable.send(None)
+        except StopIteration as done:
+            return done.value  # nothing had to be awaited
+        awaitable = _going_on(awaitable, waits_for)
     task = asyncio.current_task()
     assert task is not None
     timer = _Timer(task)
@@ -45,6 +52,24 @@ async def within(seconds: float, awaitable: Awaitable[Any]) -> Any:
         raise Late from None
     finally:
         handle.cancel()
+
+
+@types.coroutine
+def _going_on(job: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
+    """Go on with a coroutine that has been begun and waits for something."""
+    try:
+        while True:
+            try:
+                sent = yield waits_for
+            except GeneratorExit:
+                job.close()
+                raise
+            except BaseException as exc:  # such as a cancellation: it is the coroutine's to take
+                waits_for = job.throw(exc)
+            else:
+                waits_for = job.send(sent)
+    except StopIteration as done:
+        return done.value
 
 
 class _Timer:

@@ -25,19 +25,19 @@ class Metrics:
 
     Parameters
     ----------
+    app
+        Has ``in_flight`` and ``waiting``: how many requests are being answered, and how many wait for a thread.
     catalog
         Returns the models that there are.
-    waiting
-        Returns how many requests wait for a thread.
     steps
         Whether steps are timed, too.
     """
 
-    def __init__(self, catalog: Callable[[], Catalog], waiting: Callable[[], int], steps: bool) -> None:
+    def __init__(self, app: Any, catalog: Callable[[], Catalog], steps: bool) -> None:
         prometheus: Any = load("prometheus_client", "/metrics", "metrics")
         self._prometheus = prometheus
         self._catalog = catalog
-        self._waiting = waiting
+        self._app = app
         self._shared = FOLDER_VARIABLE in os.environ
         self._registry = registry = prometheus.CollectorRegistry()
 
@@ -67,7 +67,8 @@ class Metrics:
 
     def began(self, scope: Scope, headers: Mapping[str, str]) -> None:
         """Note that a request has come."""
-        self._in_flight.inc()
+        if self._shared:  # else the app is asked when the numbers are
+            self._in_flight.inc()
 
     def trace(self, token: None) -> StepTimer | None:
         """Return what times the steps of a request, ``None`` where they are not timed."""
@@ -75,7 +76,8 @@ class Metrics:
 
     def ended(self, token: None, scope: Scope, status: int, seconds: float, size: int) -> None:
         """Note that a request was answered."""
-        self._in_flight.dec()
+        if self._shared:
+            self._in_flight.dec()
         key = self._model_of(scope["path"]), scope["method"], status
         children = self._known.get(key)
         if children is None:
@@ -118,7 +120,9 @@ class Metrics:
 
     def _look(self) -> None:
         """Read what is not told of by itself."""
-        self._threads.set(self._waiting())
+        if not self._shared:
+            self._in_flight.set(self._app.in_flight)
+        self._threads.set(self._app.waiting)
         catalog = self._catalog()
         for served in catalog.all():
             self._ready.labels(served.name, served.version).set(float(served.ready))

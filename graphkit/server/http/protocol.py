@@ -7,6 +7,10 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+# called by name: every request comes through here, and super() costs as much as what is done besides
+_data_received = HttpToolsProtocol.data_received
+_on_headers_complete = HttpToolsProtocol.on_headers_complete
+
 
 class LimitedProtocol(HttpToolsProtocol):
     """Closes connections whose request line and headers come too slowly or are too large, or that do not read.
@@ -20,7 +24,6 @@ class LimitedProtocol(HttpToolsProtocol):
         self._header_timeout_s: float = settings.header_timeout_s
         self._write_timeout_s: float = settings.body_timeout_s
         self._most: int = settings.max_header_bytes
-        self._in_headers = False
         self._header_bytes = 0
         self._too_large = False
         self._header_timer: TimerHandle | None = None
@@ -36,21 +39,16 @@ class LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and look at what is there of the headers if they are not complete."""
         self._header_bytes += len(data)
-        super().data_received(data)
-        if self._in_headers:
+        _data_received(self, data)
+        scope = self.scope
+        if scope is None or "method" not in scope:  # uvicorn puts it there when the headers are complete
             if self._header_bytes > self._most:
                 self._refuse()
             elif self._header_timer is None:
                 self._arm()
 
-    def on_message_begin(self) -> None:
-        """Begin to count: a request has begun."""
-        self._in_headers = True
-        super().on_message_begin()
-
     def on_headers_complete(self) -> None:
         """Pass the request on, unless its headers are too large."""
-        self._in_headers = False
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
@@ -60,7 +58,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._too_large = True
                 raise ValueError("the headers are too large")  # ends the parsing; uvicorn then refuses the request
         self._header_bytes = 0
-        super().on_headers_complete()
+        _on_headers_complete(self)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, or one with too large headers."""
@@ -79,7 +77,6 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _refuse(self) -> None:
-        self._in_headers = False
         if self.transport.is_closing():
             return
         body = b'{"error":"the headers are larger than %d bytes, which is the most that is taken"}' % self._most

@@ -12,34 +12,52 @@ from graphkit.server.http.threads import Threads
 from graphkit.server.http.watch import Interrupted, Watch
 from graphkit.server.settings import Settings
 
-#: A run that takes longer than this, in seconds, holds up the others.
-QUICK_S = 0.004
+#: Runs that take longer than this on average, in seconds, hold up the others.
+QUICK_S = 0.002
+#: A single one that takes longer than this is no accident of a busy machine.
+SLOW_S = 0.1
 _PROBATION = 8
+_MOST_WANTED = 100_000
 _MOST_PATHS = 1024
 
 
 class Pace:
-    """How quick the runs of one path were: whether the next one may run on the loop."""
+    """How quick the runs of one path were: whether the next one may run on the loop.
 
-    __slots__ = ("quick", "wanted")
+    In threads they disturb one another, so that the quickest of several runs tells how quick they are; on the loop
+    their average tells.
+    """
+
+    __slots__ = ("_count", "_fastest", "_mean", "_wanted", "is_quick")
 
     def __init__(self) -> None:
-        self.quick = 0
-        self.wanted = _PROBATION
+        #: Whether the next run may run on the loop.
+        self.is_quick = False
+        self._count = 0
+        self._wanted = _PROBATION
+        self._fastest = SLOW_S
+        self._mean = 0.0
 
     def note(self, seconds: float) -> None:
         """Count a run. After a slow one more quick ones are wanted than before, so that nothing goes to and fro."""
-        if seconds <= QUICK_S:
-            self.quick += 1
-        else:
-            if self.quick >= self.wanted:
-                self.wanted = min(self.wanted * 4, 100_000)
-            self.quick = 0
+        if self.is_quick:
+            self._mean += (seconds - self._mean) * 0.1
+            if self._mean > 2 * QUICK_S or seconds > SLOW_S:
+                self._wanted = min(self._wanted * 4, _MOST_WANTED)
+                self._start_over()
+            return
+        self._count += 1
+        self._fastest = min(self._fastest, seconds)
+        if seconds > SLOW_S:
+            self._start_over()
+        elif self._count >= self._wanted:
+            quick, self._mean = self._fastest <= QUICK_S, self._fastest
+            self._start_over()
+            self.is_quick = quick
 
-    @property
-    def is_quick(self) -> bool:
-        """Whether the runs so far were quick."""
-        return self.quick >= self.wanted
+    def _start_over(self) -> None:
+        self.is_quick = False
+        self._count, self._fastest = 0, SLOW_S
 
 
 class Runner:

@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 
 from graphkit.core import jsonlike
-from graphkit.core.errors import BadRequest
+from graphkit.core.errors import BadRequest, choices
 
+#: What every tensor has.
+TENSOR = frozenset({"name", "shape", "datatype"})
 #: Says how many bytes of the body are JSON.
 HEADER = "Inference-Header-Content-Length"
 
@@ -46,8 +48,11 @@ def split(body: bytes, json_length: Any) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise BadRequest(f"the first {length} bytes of the body are no JSON: {exc}") from exc
     tensors = request.get("inputs") if isinstance(request, dict) else None
-    if not isinstance(tensors, list):
+    if not isinstance(tensors, list) or not tensors or not all(isinstance(tensor, dict) for tensor in tensors):
         raise BadRequest("an inference request is a JSON object with a list of tensors under 'inputs'")
+    for tensor in tensors:
+        if not tensor.keys() >= TENSOR:
+            raise BadRequest(f"a tensor has a name, a shape and a datatype; found one with {choices(tensor)}")
     rest, at = memoryview(body), length
     for tensor in tensors:
         size = _binary_size(tensor)

@@ -8,9 +8,8 @@ from typing import Any
 from graphkit.core.errors import BadRequest, StepError, choices, nearest
 from graphkit.models.requests import Tensors
 from graphkit.runtime.bound import is_response
+from graphkit.server.oip.binary import TENSOR
 from graphkit.server.oip.tensors import datatype_of, from_values, to_array, to_binary, to_json_data, to_lists
-
-_TENSOR = frozenset({"name", "shape", "datatype"})
 
 
 def is_oip(body: Any) -> bool:
@@ -22,7 +21,7 @@ def is_oip(body: Any) -> bool:
     inputs = body.get("inputs") if type(body) is dict else None
     if type(inputs) is not list or not inputs or type(inputs[0]) is not dict:
         return False
-    return all(type(item) is dict and item.keys() >= _TENSOR for item in inputs)
+    return all(type(item) is dict and item.keys() >= TENSOR for item in inputs)
 
 
 class Exchange:
@@ -104,7 +103,7 @@ class Exchange:
         if hasattr(values, "columns") and callable(getattr(values, "items", None)):  # a table
             values = {str(name): column.to_numpy() for name, column in values.items()}
         if isinstance(values, list) and values and all(isinstance(item, Mapping) for item in values):
-            if all(item.keys() >= _TENSOR for item in values):
+            if all(item.keys() >= TENSOR for item in values):
                 return {item["name"]: dict(item) for item in values}
             values = _columns(values)
         schema = getattr(getattr(self._model, "model_spec", None), "outputs", None) or []
