@@ -184,6 +184,8 @@ class BaseStep(FormsMixin):
     @property
     def watch(self) -> Watch:
         """Listeners of changes of this step and of what is below it; of a graph's root, also of recorded runs."""
+        if self._watch is not None:
+            return self._watch
         made: Watch = self.__dict__.setdefault("_watch", Watch())
         return made
 

@@ -339,6 +339,8 @@ class Recorder:
         duration_us = (perf_counter_ns() - self._began) / 1000
         snapshot = answer if type(answer) in SCALARS else self._snapshots.take(answer)
         steps = self.records()
+        # they hold the event, which holds this recorder: let go now, they need no garbage collector
+        self._entries = []
         event = self.event
         record = RunRecord(
             event.id,

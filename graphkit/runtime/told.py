@@ -11,7 +11,7 @@ from graphkit.runtime.records import _SAME, Entry, Recorder, RunRecord, step_rec
 
 def recorder_of(event: Any, secrets: Any, server: Any) -> Recorder:
     """Return a recorder for one run of a server; one that tells nobody anything where nobody listens."""
-    watch = getattr(server.graph, "watch", None)
+    watch = getattr(server.graph, "_watch", None)  # made with the first listener
     return ToldRecorder(event, secrets, server, watch) if watch else Recorder(event, secrets)
 
 

@@ -550,3 +550,18 @@ def test_the_source_of_each_event_is_recorded(graph: Any, add: Any) -> None:
         ("left", "first"),
         ("right", "first"),
     ]
+
+
+def test_what_replays_need_is_kept_within_the_bytes_of_a_run(graph: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from graphkit.runtime import snapshot
+
+    monkeypatch.setattr(snapshot, "MOST_RUN_BYTES", 5_000)
+    step = graph
+    for number in range(8):
+        step = step.to(name=f"s{number}", handler="(event + 1)", input_path="n", result_path="n")
+    server = graph.to_mock_server()
+    server.test(body={"n": 0, "text": "x" * 1000})
+    assert server.runs._bytes < 5_000 + 8 * 1_000  # previews and the steps themselves take little
+    assert server.replay(0, "s2").status == 200
+    with pytest.raises(GraphError, match="recorded input of step 's7' was not kept whole"):
+        server.replay(0, "s7")
