@@ -15,7 +15,17 @@ from graphkit.core.urls import shown_url
 
 FOLDER = "models"
 WAYS = ("copy", "reference")
+_FILE_KEY = re.compile(r"(^|_)(file|filename|dir|folder)$")
 _PATH_KEY = re.compile(r"(^|_)(path|file|filename|dir|folder)$")
+
+
+def is_file_key(key: str) -> bool:
+    """Return whether an argument of this name can be nothing but a file or folder; a ``path`` may be a URL's.
+
+    >>> is_file_key("words_file"), is_file_key("model_path"), is_file_key("url_path")
+    (True, True, False)
+    """
+    return key == "model_path" or bool(_FILE_KEY.search(key))
 
 
 class Artifacts:
@@ -67,6 +77,8 @@ class Artifacts:
             return value
         file = _local(os.fspath(value))
         if file is None or not file.exists():
+            if file is not None and file.is_absolute() and is_file_key(key) and str(file) not in self.outside:
+                self.outside.append(str(file))  # to be written one day, say; the user has chosen it
             return os.fspath(value)  # another store's, or a name that means something to the step alone
         file = file.absolute()
         place = str(file) if self._way == "reference" else self._copied(file, user)

@@ -68,7 +68,7 @@ def names_of(node: ast.stmt, text: str, *, lazy_annotations: bool = False) -> Na
         if symbol.is_referenced():
             now.add(symbol.get_name())
     for child in top.get_children():
-        _below(child, True, now, later)
+        _below(child, True, now, later, maybe)
     if isinstance(node, ast.Delete):
         binds.clear()  # to symtable this binds too
     return Names(frozenset(binds), frozenset(now), frozenset(later - now), frozenset(maybe - now - later))
@@ -84,16 +84,18 @@ def expression_names(text: str) -> frozenset[str]:
     return found.reads
 
 
-def _below(table: symtable.SymbolTable, at_once: bool, now: set[str], later: set[str]) -> None:
+def _below(table: symtable.SymbolTable, at_once: bool, now: set[str], later: set[str], maybe: set[str]) -> None:
     kind = str(getattr(table.get_type(), "value", table.get_type()))
     if kind in ("function", "annotation", "type alias", "TypeVar bound"):
         at_once = at_once and table.get_name() in _AT_ONCE
     into = now if at_once else later
+    if kind == "annotation":
+        into = later = maybe  # from Python 3.14 on they are evaluated only when somebody asks for them
     for symbol in table.get_symbols():
         if symbol.is_global() and (symbol.is_referenced() or symbol.is_assigned()):
             into.add(symbol.get_name())
     for child in table.get_children():
-        _below(child, at_once, now, later)
+        _below(child, at_once, now, later, maybe)
 
 
 def _annotations(node: ast.AST) -> Iterator[ast.expr]:

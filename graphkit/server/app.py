@@ -12,6 +12,7 @@ from graphkit.core.errors import SpecError, TrustError
 from graphkit.core.expr import is_expression
 from graphkit.core.trust import Trust
 from graphkit.export.app import GRAPH
+from graphkit.export.artifacts import is_file_key
 from graphkit.export.references import references, steps_of
 from graphkit.export.settings import FILE as SETTINGS
 from graphkit.export.settings import AppSettings
@@ -124,15 +125,20 @@ def _refusal(where: str, text: str, namespace: Mapping[str, Any], trust: Trust) 
 
 
 def _untrusted_files(server: GraphServer, trust: Trust) -> Iterator[str]:
-    """Return which model files of a graph are outside of the app, or may run code and are not listed."""
+    """Return which files of a graph are outside of the app, and which models may run code and are not listed."""
     if server.graph is None:
         return
     for path, record in steps_of(freeze(server.graph).spec):
-        model = record.class_args.get("model_path") if isinstance(record, Task) else None
-        if not isinstance(model, str) or ("://" in model and not model.lower().startswith("file://")):
-            continue
-        try:
-            if trust.locate(local_path(model)).exists():
-                trust.check_file(local_path(model))
-        except TrustError as exc:
-            yield f"step {path!r}: model_path: {exc.message}"
+        for key, value in record.class_args.items() if isinstance(record, Task) else ():
+            if not is_file_key(key) or not isinstance(value, str) or _is_remote(value):
+                continue
+            try:
+                exists = trust.locate(local_path(value)).exists()
+                if exists and key == "model_path":
+                    trust.check_file(local_path(value))
+            except TrustError as exc:
+                yield f"step {path!r}: {key}: {exc.message}"
+
+
+def _is_remote(url: str) -> bool:
+    return "://" in url and not url.lower().startswith("file://")

@@ -60,6 +60,17 @@ class Exports:
         ------
         ExportError
             With everything that cannot be exported, each with its cell; or with every answer that differs.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import graphkit
+        >>> graph = graphkit.new_flow()
+        >>> _ = graph.to(name="double", handler="(event * 2)").respond()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = graph.to_mock_server().export(f"{folder}/app", verify=False)
+        ...     graphkit.load_app(f"{folder}/app").test(body=21)
+        42
         """
         return export(
             self,

@@ -248,6 +248,14 @@ def test_a_model_path_out_of_the_app_is_refused(app, tmp_path, path):
     assert "is outside of the app" in problem
 
 
+def test_other_files_out_of_the_app_are_refused_unless_they_are_listed(app, tmp_path):
+    steps = "a: {class_name: Adder, class_args: {by: 1, words_file: ../words.txt, url_path: /v2/x}, responder: true}"
+    more = "class Adder:\n    def __init__(self, by, words_file, url_path): ...\n    def do(self, x): return x"
+    [problem] = refused(app(steps, more=more))
+    assert problem.startswith("step 'a': words_file: '../words.txt' is outside of the app")
+    assert load_app(app(steps, f"  outside: [{tmp_path / 'words.txt'}]\n", more=more)).test(body=1) == 1
+
+
 def test_relative_model_paths_count_from_the_app(app, tmp_path, monkeypatch):
     folder = app(model("model.json"))
     (folder / "model.json").write_bytes(b"12345")
