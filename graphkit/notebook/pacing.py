@@ -50,7 +50,7 @@ class Pacer:
         self._first: float | None = None
         self._last = 0.0
         self._running = False
-        self._slow_s = 0.0  # how long the call took the last time
+        self._rests_until = 0.0
 
     def ask(self) -> None:
         """Ask for a call; returns at once."""
@@ -74,16 +74,17 @@ class Pacer:
                 self._call()
             except Exception as exc:  # nobody waits for this thread, and the next call may succeed
                 (self._failed or _log)(exc)
-            # what takes long is done less often, or a large graph that is being built would be drawn all the time
-            self._slow_s = monotonic() - began
+            # what takes long rests as long: a large graph that is being built would be drawn all the time
+            ended = monotonic()
+            self._rests_until = ended + (ended - began)
 
     def _due(self) -> bool:
         """Wait until the next call is due; return whether there is one."""
         with self._changed:
             while self._first is not None:
                 now = monotonic()
-                quiet = max(self._quiet_s, self._slow_s)
-                left = min(self._last + quiet, self._first + max(self._most_s, self._slow_s)) - now
+                due = min(self._last + self._quiet_s, self._first + self._most_s)
+                left = max(due, self._rests_until) - now
                 if left <= 0:
                     self._first = None
                     return True
