@@ -43,6 +43,7 @@ class Side:
     folder: Path = SIDES
     aim: float | None = None
     start_s: float = 60
+    expected: Any = field(default_factory=lambda: EXPECTED)
     process: Any = None
     rates: list[float] = field(default_factory=list)
     costs: list[float] = field(default_factory=list)
@@ -80,7 +81,7 @@ class Side:
         outputs = found["outputs"] if isinstance(found, dict) else found
         if outputs and isinstance(outputs[0], dict):
             outputs = outputs[0]["data"]
-        close = all(abs(a - b) < 1e-9 for a, b in zip(outputs, EXPECTED, strict=True))
+        close = all(abs(a - b) < 1e-9 for a, b in zip(outputs, self.expected, strict=True))
         return None if close else f"wrong answer: {found}"
 
     def measure(self, script: Path, seconds: int, connections: int) -> None:
@@ -142,6 +143,18 @@ def own_sides() -> list[Side]:
     ]
 
 
+def batching_sides() -> list[Side]:
+    """Return a scikit-learn model with micro-batching, and without."""
+    serve = (sys.executable, "-m", "graphkit", "serve", "--log-level", "warning", "--port")
+    path = "/v2/models/forest/infer"
+    sides = []
+    for port, name, attribute in ((8866, "in batches", "forest_in_batches"), (8867, "one by one", "forest")):
+        command = (*serve, str(port), f"{SIDES / 'graphkit_side.py'}:{attribute}")
+        sides.append(Side(name, command, port, path, {"inputs": ROWS[:1]}, expected=[0]))
+    sides[1].aim = 3
+    return sides
+
+
 def peer_sides(folder: Path) -> list[Side]:
     """Return the peers, each in an environment of its own below a folder: ``mlserver``, ``bentoml``, ``ray``."""
     mlserver, bentoml, ray = (folder / name / "bin" for name in ("mlserver", "bentoml", "ray"))
@@ -192,7 +205,7 @@ def run(sides: list[Side], rounds: int, seconds: int, connections: int) -> list[
 def report(sides: list[Side]) -> None:
     """Print the figures."""
     ours = sides[0]
-    print(f"{'':20}{'requests/s':>12}{'range':>18}{'CPU µs/request':>16}{'graphkit is':>14}{'aim':>8}")
+    print(f"{'':20}{'requests/s':>12}{'range':>18}{'CPU µs/request':>16}{'the first is':>14}{'aim':>8}")
     for side in sides:
         ratio = median(mine / theirs for mine, theirs in zip(ours.rates, side.rates, strict=True))
         cost = median(theirs / mine for mine, theirs in zip(ours.costs, side.costs, strict=True))
@@ -208,6 +221,7 @@ def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", type=Path, help="folder with environments named mlserver, bentoml and ray")
+    parser.add_argument("--batching", action="store_true", help="a scikit-learn model with and without micro-batching")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=32)
@@ -217,6 +231,9 @@ def main() -> None:
     names = ("graphkit-serving", "uvicorn", "httptools", "msgspec", "numpy")
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(", ".join(f"{name} {version(name)}" for name in names))
+    if args.batching:
+        report(run(batching_sides(), args.rounds, args.seconds, 64))
+        return
     sides = own_sides() + (peer_sides(args.peers) if args.peers else [])
     report(run(sides, args.rounds, args.seconds, args.connections))
 
