@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
 from graphkit.build.flow import RootFlowStep
 from graphkit.core import jsonlike
-from graphkit.core.errors import GraphkitError
+from graphkit.core.errors import GraphkitError, told
 from graphkit.core.event import Event, Trigger
 from graphkit.runtime.bound import is_response
 from graphkit.server import dataplane
 from graphkit.server.graph_server import GraphServer, mock_server
 from graphkit.server.http import metrics
 from graphkit.server.http.bodies import Gone, Refused, read_body, unpack
-from graphkit.server.http.chunks import EVENTS, LINES, Chunks, as_event, as_it_is, as_line, is_stream
+from graphkit.server.http.chunks import Chunks, form_of, is_stream
 from graphkit.server.http.cors import Cors
 from graphkit.server.http.deadline import Late
 from graphkit.server.http.keys import Keys
@@ -31,6 +30,7 @@ from graphkit.server.http.wire import (
     accepts_gzip,
     compress,
     header_pairs,
+    is_sendable,
     refusal,
 )
 from graphkit.server.oip.binary import has_binary
@@ -60,12 +60,14 @@ def _of_response(response: Any) -> Answer:
     """Return a Response, of our own or Nuclio's, as it is sent."""
     body = response.body
     content_type = getattr(response, "content_type", None) or "text/plain"
+    if not is_sendable(content_type):
+        content_type = "application/octet-stream"
     if isinstance(body, str):
         body = body.encode("utf-8", "surrogatepass")
         if content_type.startswith("text/") and "charset" not in content_type:
             content_type += "; charset=utf-8"
     headers = header_pairs(getattr(response, "headers", None) or {})
-    return Answer(int(response.status_code), body or b"", content_type.encode("latin-1", "replace"), headers)
+    return Answer(int(response.status_code), body or b"", content_type.encode("latin-1"), headers)
 
 
 def asgi_app(server_or_target: Any, settings: Settings | None = None) -> App:
@@ -139,9 +141,9 @@ class App:
         self._observers: list[Observer] = []
         self._pages: dict[str, Callable[[], Answer]] = {}
         if settings.metrics not in ("off", "auto") or (settings.metrics == "auto" and metrics.is_installed()):
-            told = metrics.Metrics(self, self._questions.catalog, settings.metrics == "steps")
-            self.observe(told)
-            self._pages["/metrics"] = told.page
+            numbers = metrics.Metrics(self, self._questions.catalog, settings.metrics == "steps")
+            self.observe(numbers)
+            self._pages["/metrics"] = numbers.page
         if settings.docs:
             self._pages |= {"/openapi.json": self._openapi, "/docs": self._docs}
         if settings.allowed_data_urls:
@@ -233,7 +235,7 @@ class App:
         """Return the headers that every answer to a request gets."""
         extra = []
         request_id = headers.get("x-request-id")
-        if request_id is not None:
+        if request_id is not None and is_sendable(request_id):
             extra.append((b"x-request-id", request_id.encode("latin-1")))
         if self._questions.draining:
             extra.append((b"connection", b"close"))
@@ -321,45 +323,34 @@ class App:
 
     async def _send_chunks(self, result: Any, headers: dict[str, str], receive: Receive, send: Send) -> Answer | None:
         """Send an answer in chunks; returns an answer where the client gets one in the ordinary way instead."""
-        whole = result if is_response(result) else None
-        stream = result if whole is None else whole.body
+        response = result if is_response(result) else None
+        stream = result if response is None else response.body
         chunks = Chunks(stream, self._runner.threads, self.settings.timeout_s)
-        accepted = headers.get("accept", "")
+        form = form_of(headers.get("accept", ""), response)
         try:
-            await chunks.start()
-            if whole is None and "application/json" in accepted and "event-stream" not in accepted:
-                return Answer(200, jsonlike.encode(await chunks.collect()))
-            lines = "ndjson" in accepted
-            content_type = (LINES if lines else EVENTS) if whole is None else whole.content_type.encode("latin-1")
-            write = (as_line if lines else as_event) if whole is None else as_it_is
-            head = [(b"content-type", content_type), (b"cache-control", b"no-store"), *self._extra(headers)]
-            if whole is not None:
-                head += header_pairs(whole.headers or {})
-            status = 200 if whole is None else int(whole.status_code)
-            await send({"type": "http.response.start", "status": status, "headers": head})
-            await chunks.send(send, receive, write, self._failure_writer(write))
-            return None
-        except Late:
-            raise
-        except (Exception, asyncio.CancelledError) as exc:
-            if isinstance(exc, asyncio.CancelledError):
+            try:
+                await chunks.start()
+                if form is None:
+                    return Answer(200, jsonlike.encode(await chunks.collect()))
+            except Late:
                 raise
-            return refusal(getattr(exc, "status", 500), self._told(exc))
+            except Exception as exc:  # nothing has been sent yet
+                return refusal(getattr(exc, "status", 500), self._told(exc))
+            head = [(b"content-type", form.content_type), (b"cache-control", b"no-store"), *self._extra(headers)]
+            if response is not None:
+                head += header_pairs(response.headers or {})
+            status = 200 if response is None else int(response.status_code)
+            await send({"type": "http.response.start", "status": status, "headers": head})
+            await chunks.send(send, receive, form, self._told)
+            return None
         finally:
             await chunks.close()
 
-    def _failure_writer(self, write: Callable[[Any], bytes]) -> Callable[[BaseException], bytes | None]:
-        def written(exc: BaseException) -> bytes | None:
-            told = jsonlike.encode({"error": self._told(exc)})
-            if write is as_event:
-                return b"event: error\ndata: " + told + b"\n\n"
-            return told + b"\n" if write is as_line else None
-
-        return written
-
     def _told(self, exc: BaseException) -> str:
-        text = "the next chunk did not come in time" if isinstance(exc, Late) else f"{type(exc).__name__}: {exc}"
+        """Log how an answer in chunks failed, and return what is told of it."""
+        text = "the next chunk did not come in time" if isinstance(exc, Late) else told(exc)
         redacted: str = self.server._secrets.redact(f"the answer broke off: {text}")
+        self.server.context.logger.error(redacted)
         return redacted
 
     # ---- pages ----------------------------------------------------------------------------------------------

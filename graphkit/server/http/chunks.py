@@ -13,7 +13,7 @@ from typing import Any
 from graphkit.core import jsonlike
 from graphkit.server.http.deadline import Late, within
 from graphkit.server.http.threads import Threads
-from graphkit.server.http.wire import Receive, Send
+from graphkit.server.http.wire import Receive, Send, is_sendable
 
 _STREAMS = (GeneratorType, AsyncGeneratorType)
 _END = object()
@@ -108,46 +108,68 @@ class Chunks:
         elif not self._given_up:  # else a thread is still in it, and closes it by letting go of it
             await self._threads.run(self._stream.close)
 
-    async def send(
-        self,
-        send: Send,
-        receive: Receive,
-        write: Callable[[Any], bytes],
-        describe: Callable[[BaseException], bytes | None],
-    ) -> str | None:
+    async def send(self, send: Send, receive: Receive, form: Form, tell: Callable[[BaseException], str]) -> None:
         """Send the chunks until they end, or the client goes away.
+
+        The head of the answer has been sent, and with it the status: a failure becomes the last chunk where the form
+        has one for it, else the answer breaks off, which a client notices.
 
         Parameters
         ----------
         send, receive
-            Of the request; the head of the answer has been sent.
-        write
-            How a chunk is written.
-        describe
-            Returns what is sent of a failure, or ``None``: then the answer breaks off, which a client notices.
-
-        Returns
-        -------
-        str
-            How the stream failed, ``None`` if it did not.
+            Of the request.
+        form
+            How chunks are written.
+        tell
+            Returns what is told of a failure.
         """
         listener = asyncio.ensure_future(_gone(receive))
         try:
             async for chunk in self._all():
                 if listener.done():
-                    return None
-                await send({"type": "http.response.body", "body": write(chunk), "more_body": True})
-        except Exception as exc:  # the status is sent already: what went wrong becomes part of the stream
-            told = describe(exc)
-            if told is None:
-                raise
-            await send({"type": "http.response.body", "body": told, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
-            return "the next chunk did not come in time" if isinstance(exc, Late) else f"{type(exc).__name__}: {exc}"
+                    return
+                await send({"type": "http.response.body", "body": form.write(chunk), "more_body": True})
+        except Exception as exc:  # goes to the client, and to the log
+            told = tell(exc)
+            if form.write_failure is None:
+                return
+            last = form.write_failure({"error": told})
+            await send({"type": "http.response.body", "body": last, "more_body": True})
         finally:
             listener.cancel()
         await send({"type": "http.response.body", "body": b""})
+
+
+class Form:
+    """How chunks are written: content type, and functions for chunks and a failure (``None``: it breaks off)."""
+
+    __slots__ = ("content_type", "write", "write_failure")
+
+    def __init__(
+        self, content_type: bytes, write: Callable[[Any], bytes], write_failure: Callable[[Any], bytes] | None
+    ) -> None:
+        self.content_type = content_type
+        self.write = write
+        self.write_failure = write_failure
+
+
+def form_of(accepted: str, response: Any) -> Form | None:
+    """Return the form that a client wants, ``None`` if that is one JSON document.
+
+    A Response says itself what its chunks are.
+
+    >>> form_of("text/event-stream", None).content_type, form_of("application/json", None)
+    (b'text/event-stream', None)
+    """
+    if response is not None:
+        given = response.content_type or "application/octet-stream"
+        content_type = given.encode("latin-1") if is_sendable(given) else b"application/octet-stream"
+        return Form(content_type, as_it_is, None)
+    if "ndjson" in accepted:
+        return Form(LINES, as_line, as_line)
+    if "application/json" in accepted and "event-stream" not in accepted:
         return None
+    return Form(EVENTS, as_event, lambda failure: b"event: error\n" + as_event(failure))
 
 
 async def _gone(receive: Receive) -> None:

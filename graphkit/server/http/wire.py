@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any
@@ -87,19 +88,26 @@ def header_pairs(headers: Mapping[str, Any]) -> Headers:
 
     Length, framing and connection are the server's to say.
 
-    >>> header_pairs({"X-A": 1, "Content-Length": 3, "X-B": "a\r\nb"})
+    >>> header_pairs({"X-A": 1, "Content-Length": 3, "X-B": "a\r\nb", "X C": 1})
     [(b'x-a', b'1')]
     """
     pairs: Headers = []
     for name, value in headers.items():
         key, text = str(name).lower(), str(value)
-        if key in _OF_THE_SERVER or any(sign in key + text for sign in "\r\n\0"):
-            continue
-        try:
+        if key not in _OF_THE_SERVER and _NAME.fullmatch(key) and is_sendable(text):
             pairs.append((key.encode("ascii"), text.encode("latin-1")))
-        except UnicodeEncodeError:
-            continue
     return pairs
 
 
+def is_sendable(text: str) -> bool:
+    r"""Return whether a text can be the value of a header.
+
+    >>> is_sendable("a b"), is_sendable("a\nb"), is_sendable("\u20ac")
+    (True, False, False)
+    """
+    return _VALUE.fullmatch(text) is not None
+
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OF_THE_SERVER = frozenset({"content-type", "content-length", "transfer-encoding", "connection", "keep-alive"})

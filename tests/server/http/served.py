@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from graphkit import BadRequest, Event, V2ModelServer, create_graph_server, new_flow
+from graphkit import BadRequest, Event, Response, V2ModelServer, create_graph_server, new_flow
 
 
 class Linear(V2ModelServer):
@@ -108,6 +108,18 @@ async def count_async(body: Any) -> AsyncIterator[Any]:
             Path(os.environ["TEST_TAKEN"]).write_text("closed")
 
 
+def table(event: Event) -> Any:
+    """Answer with lines of text, and fail where it is told to."""
+
+    def lines() -> Iterator[str]:
+        for number in range(event.body["to"]):
+            if number == event.body.get("fail_at"):
+                raise ValueError("no more")
+            yield f"{number}\n"
+
+    return Response(body=lines(), content_type="text/csv")
+
+
 def whole(event: Event) -> Any:
     """Tell what came in."""
     return {"size": len(event.body or b""), "method": event.method}
@@ -123,5 +135,6 @@ worker = _flow(work)
 async_worker = _flow(work_async)
 spinner = _flow(spin)
 counter = _flow(count)
+tables = _flow(table, full_event=True)
 async_counter = _flow(count_async)
 sizes = _flow(whole, full_event=True)

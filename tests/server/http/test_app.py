@@ -363,3 +363,53 @@ def test_web_sockets_are_closed_politely() -> None:
 
     asyncio.run(connect())
     assert sent[0]["type"] == "websocket.close"
+
+
+def test_headers_that_would_break_the_answer_are_left_out(asked: Ask) -> None:
+    def answer(event: Any) -> Any:
+        headers = {"X-Good": "a", "X-Bad": "a\r\nset-cookie: b", "X Odd": "c", "X-Del": "\x7f", "X-Euro": "€"}
+        return graphkit.Response(headers=headers, body="d", content_type="text/\r\nplain")
+
+    graph = new_flow()
+    graph.to(answer, full_event=True).respond()
+    found = asked(graph, "POST", "/", json=1, headers={"x-request-id": "a\x7fb"})
+    assert (found.status_code, found.text) == (200, "d")
+    assert found.headers["x-good"] == "a"
+    assert found.headers["content-type"] == "application/octet-stream"
+    assert not {"x-bad", "x odd", "x-del", "x-euro", "set-cookie", "x-request-id"} & set(found.headers)
+
+
+def test_readiness_follows_models_that_load_in_the_background() -> None:
+    import threading
+
+    loaded = threading.Event()
+
+    class Slow(graphkit.V2ModelServer):
+        def load(self) -> None:
+            assert loaded.wait(20)
+
+        def predict(self, request: Any) -> Any:
+            return request["inputs"]
+
+    server = create_graph_server(load_mode="async")
+    server.add_model("slow", class_name=Slow)
+
+    async def ask() -> list[Any]:
+        app = asgi_app(server)
+        app.start()
+        transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # as in conftest
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            before = [await client.get("/v2/health/ready"), await client.get("/v2/models/slow/ready")]
+            before.append(await client.post("/v2/models/slow/infer", json={"inputs": [1]}))
+            loaded.set()
+            while (await client.get("/v2/health/ready")).status_code != 200:
+                await asyncio.sleep(0.01)
+            after = await client.post("/v2/models/slow/infer", json={"inputs": [1]})
+        app.close()
+        return [*before, after]
+
+    ready, model, early, answer = asyncio.run(ask())
+    assert (ready.status_code, ready.json()["models"]) == (503, {"slow": "is not loaded yet"})
+    assert (model.status_code, model.json()) == (408, {"name": "slow", "ready": False})
+    assert early.status_code == 503
+    assert answer.json()["outputs"] == [1]

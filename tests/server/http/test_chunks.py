@@ -95,3 +95,11 @@ def test_a_client_that_leaves_ends_the_step(serving: Callable[..., Any], tmp_pat
     while not closed.exists() and time.monotonic() < end:
         time.sleep(0.05)
     assert closed.exists()
+
+
+def test_a_failure_that_has_no_form_breaks_the_answer_off(serving: Callable[..., Any]) -> None:
+    served = serving("tables")
+    assert httpx.post(served.url, json={"to": 3}).text == "0\n1\n2\n"
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.post(served.url, json={"to": 3, "fail_at": 2})
+    assert "the answer broke off: ValueError: no more" in served.log.read_text()
