@@ -79,8 +79,11 @@ _Read = Iterator[tuple[Any, Mapping[int, str]]]
 
 def _read_csv(path: Path, size: int) -> _Read:
     pandas = load("pandas", "reading CSV", "batch")
+    major, minor = (int(part) for part in pandas.__version__.split(".")[:2])
+    # older ones read the last digit of long numbers wrongly unless they are asked; newer ones warn if they are
+    exact = {"float_precision": "round_trip"} if (major, minor) < (3, 1) else {}
     try:
-        with pandas.read_csv(path, chunksize=size, low_memory=False) as reader:
+        with pandas.read_csv(path, chunksize=size, low_memory=False, **exact) as reader:
             for table in reader:
                 if len(table):  # a head without rows is a table too
                     yield table.reset_index(drop=True), {}
