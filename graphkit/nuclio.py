@@ -29,6 +29,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from graphkit.core.current import CURRENT_EVENT
 from graphkit.core.errors import GraphError, SpecError
 from graphkit.core.event import Event, Response, as_event
 from graphkit.server.app import is_app, load_app
@@ -100,10 +101,10 @@ def v2_serving_handler(context: Any, event: Any, get_body: bool = False) -> Any:
     get_body
         Return the answer as an object rather than as a Response.
     """
-    server = _ready(context)
+    _ready(context)
     if isinstance(event, list):
-        return [_response(context, server.run(_own(one), context, False), one) for one in event]
-    answer = server.run(_own(event), context, get_body)
+        return [_response(context, _run(context, one, False), one) for one in event]
+    answer = _run(context, event, get_body)
     return answer if get_body else _response(context, answer)
 
 
@@ -111,11 +112,11 @@ async def v2_serving_async_handler(context: Any, event: Any, get_body: bool = Fa
     """Answer one event, or a batch side by side, on Nuclio's event loop; otherwise as :func:`v2_serving_handler`."""
     import asyncio
 
-    server = _ready(context)
+    _ready(context)
     if isinstance(event, list):
-        answers = await asyncio.gather(*(server.run_async(_own(one), context, False) for one in event))
+        answers = await asyncio.gather(*(_run_async(context, one, False) for one in event))
         return [_response(context, answer, one) for answer, one in zip(answers, event, strict=True)]
-    answer = await server.run_async(_own(event), context, get_body)
+    answer = await _run_async(context, event, get_body)
     return answer if get_body else _response(context, answer)
 
 
@@ -202,6 +203,24 @@ def _ready(context: Any) -> GraphServer:
     if server is None:
         raise GraphError("the graph is not ready: init_context(context) must call v2_serving_init(context, globals())")
     return server
+
+
+def _run(context: Any, event: Any, get_body: bool) -> Any:
+    own = _own(event)
+    around = CURRENT_EVENT.set(own)  # for logs
+    try:
+        return _ready(context).run(own, context, get_body)
+    finally:
+        CURRENT_EVENT.reset(around)
+
+
+async def _run_async(context: Any, event: Any, get_body: bool) -> Any:
+    own = _own(event)
+    around = CURRENT_EVENT.set(own)
+    try:
+        return await _ready(context).run_async(own, context, get_body)
+    finally:
+        CURRENT_EVENT.reset(around)
 
 
 def _own(event: Any) -> Event:

@@ -17,6 +17,7 @@ import pytest
 
 from graphkit import GraphError, SpecError
 from graphkit import nuclio as hooks
+from graphkit.core.current import request_id
 from graphkit.core.logger import LentLogger
 
 FLOW = {
@@ -121,6 +122,17 @@ def test_functions_of_three_lines_answer(tmp_path: Path, spec: Any, handler: str
     sent = nuclio_sdk.Response.from_entrypoint_output(json.dumps, answer)
     assert (sent["status_code"], sent["body"]) == (200, "41")
     worker.context._server.wait_for_completion()
+
+
+@pytest.mark.parametrize("handler", ["handler", "async_handler"])
+def test_what_steps_log_is_known_to_belong_to_the_event(tmp_path: Path, spec: Any, handler: str) -> None:
+    spec({"steps": {"which": {"handler": "which", "responder": True}}})
+    code = CODE.format(handler=handler, shift="plain")
+    code += "from graphkit.core.current import request_id\ndef which(x): return request_id()\n"
+    worker = Worker(tmp_path, code).init()
+    assert worker.ask(event_of(1, _id="e7")).body == "e7"
+    assert [answer.body for answer in worker.ask([event_of(1, _id="a"), event_of(1, _id="b")])] == ["a", "b"]
+    assert request_id() is None
 
 
 @pytest.mark.parametrize("handler", ["handler", "async_handler"])

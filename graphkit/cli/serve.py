@@ -40,6 +40,7 @@ _HELP = {
     "metrics": "What /metrics tells.",
     "traces": "Make OpenTelemetry spans.",
     "access_log": "Log every request.",
+    "log_steps": "Name the step in lines that steps log.",
     "log_format": "Form of the log; text on a terminal, else json.",
     "log_level": "Least level that is logged.",
 }

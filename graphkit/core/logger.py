@@ -21,7 +21,7 @@ class Logger:
     level
         Lowest level that is logged, as a name (``"debug"``, ``"info"``, ...); ``None`` leaves the level as it is.
     redact
-        Takes secrets out of a text, before it is logged.
+        Takes secrets out of texts and plain data, before they are logged.
     weakly
         Leave a level that was set by other means, such as ``logging.getLogger("graphkit").setLevel(...)``.
     """
@@ -30,7 +30,7 @@ class Logger:
         self,
         name: str = "graphkit",
         level: str | None = None,
-        redact: Callable[[str], str] | None = None,
+        redact: Callable[[Any], Any] | None = None,
         weakly: bool = False,
     ) -> None:
         import logging
@@ -51,15 +51,20 @@ class Logger:
             text = str(message) if args else "%s"
             self._logger.log(level, text, *(args or (message,)), exc_info=exc_info, stacklevel=3)
             return
-        text = _formatted(str(message), args)
+        text = plain = _formatted(str(message), args)
         if values:
             text = " ".join((text, *(f"{key}={value!r}" for key, value in values.items())))
-        if self._redact is not None:
-            text = self._redact(text)
+        redact = self._redact
+        if redact is not None:
+            text = redact(text)
             if exc_info:
                 text, exc_info = self._with_trace(text, exc_info)
+        # for formatters that write the values as fields of their own
+        parts = (plain if redact is None else redact(plain), values if redact is None else redact(values))
         # the place that is logged is the one that called info(), two frames up
-        self._logger.log(level, "%s", text, exc_info=exc_info, stacklevel=3)
+        self._logger.log(
+            level, "%s", text, exc_info=exc_info, stacklevel=3, extra={"graphkit": parts} if values else None
+        )
 
     def _with_trace(self, text: str, exc_info: Any) -> tuple[str, Any]:
         """Return the text with the traceback in it, if that must be redacted; else leave it to the log's handlers."""

@@ -120,6 +120,8 @@ class BoundStep:
         try:
             result = self._invoke(event, args, kwargs)
             if result is not event and is_awaitable(result):
+                if entry is not None:
+                    _tell(trace, "paused", entry)
                 return self._finish_later(result, event, trace, entry)
             done = self._finish(result, event)
         except Exception as exc:
@@ -159,6 +161,8 @@ class BoundStep:
         return event
 
     async def _finish_later(self, result: Any, event: Any, trace: Any, entry: Any) -> Any:
+        if entry is not None:
+            _tell(trace, "resumed", entry)
         try:
             done = self._finish(await result, event)
         except Exception as exc:
@@ -174,6 +178,13 @@ class BoundStep:
 
     def __repr__(self) -> str:
         return f"BoundStep({self.path!r})"
+
+
+def _tell(trace: Any, what: str, entry: Any) -> None:
+    """Tell a trace that wants to know that a step waits, or goes on, which may be in another task."""
+    method = getattr(trace, what, None)
+    if method is not None:
+        method(entry)
 
 
 def as_result(event: Event, result: Any) -> Event:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from graphkit.core.copying import plain_copy
+from graphkit.core.current import CURRENT_EVENT
 from graphkit.core.errors import GraphError, GraphkitError, StepError, choices
 from graphkit.core.event import Event
 from graphkit.plan.topology import why_an_id
@@ -71,6 +72,7 @@ def record_run(
     error: StepError | None = None
     result: Any = None
     exchange = None
+    around = CURRENT_EVENT.set(event)  # what steps log is known to belong to it
     try:
         bound = server._ready(check_names=True)
         if again is None:
@@ -95,6 +97,8 @@ def record_run(
     except GraphkitError as exc:
         error = server._presentable(exc, event)
         answer = server._error_response(error, None, exchange is not None or dataplane.speaks_oip(event))
+    finally:
+        CURRENT_EVENT.reset(around)
     status = answer.status_code if is_response(answer) else 200
     if error is None and status >= 300:
         step = recorder.step_that_gave(result)

@@ -68,7 +68,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         What ``/metrics`` tells: ``"off"``, ``"requests"``, ``"steps"`` (with histograms of every step), or ``"auto"``:
         requests, where the extra ``metrics`` is installed.
     traces
-        Whether OpenTelemetry spans are made, one for each request and step.
+        Whether OpenTelemetry spans are made, one for each request and step; needs the extra ``otel``. ``graphkit
+        serve`` sends them as the variables ``OTEL_*`` of the environment say, unless the app has set that up.
+    log_steps
+        Whether lines that steps log name the step. Every request is then looked on at, which takes time.
     access_log
         Whether every request is logged.
     log_format, log_level
@@ -109,6 +112,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     docs: bool = True
     metrics: str = "auto"
     traces: bool = False
+    log_steps: bool = False
     access_log: bool = False
     log_format: str = "json"
     log_level: str = "info"

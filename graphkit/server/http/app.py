@@ -8,6 +8,7 @@ from typing import Any
 
 from graphkit.build.flow import RootFlowStep
 from graphkit.core import jsonlike
+from graphkit.core.current import CURRENT_EVENT
 from graphkit.core.errors import GraphkitError, told
 from graphkit.core.event import Event, Trigger
 from graphkit.runtime.bound import is_response
@@ -19,6 +20,7 @@ from graphkit.server.http.chunks import Chunks, form_of, is_stream
 from graphkit.server.http.cors import Cors
 from graphkit.server.http.deadline import Late
 from graphkit.server.http.keys import Keys
+from graphkit.server.http.logs import NamesSteps
 from graphkit.server.http.observing import Observer, combined
 from graphkit.server.http.questions import HEALTH, Questions
 from graphkit.server.http.runner import Runner
@@ -144,6 +146,12 @@ class App:
             numbers = metrics.Metrics(self, self._questions.catalog, settings.metrics == "steps")
             self.observe(numbers)
             self._pages["/metrics"] = numbers.page
+        if settings.log_steps:
+            self.observe(NamesSteps())
+        if settings.traces:
+            from graphkit.server.http.spans import Spans
+
+            self.observe(Spans(server))
         if settings.docs:
             self._pages |= {"/openapi.json": self._openapi, "/docs": self._docs}
         if settings.allowed_data_urls:
@@ -302,6 +310,7 @@ class App:
             _TRIGGER,
         )
         event._trace = trace
+        CURRENT_EVENT.set(event)
         if scope["query_string"]:
             event.query = scope["query_string"].decode("latin-1")  # type: ignore[attr-defined]  # events take more
         result = await self._runner.run(event)

@@ -1,53 +1,175 @@
-"""Logs of a headless server: one line for each record, as JSON or as text."""
+"""Logs of a headless server: one line for each record, as JSON or as text.
+
+Lines say to which request they belong, whoever wrote them, and (where steps are looked on at) to which step.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from graphkit.core import jsonlike
+from graphkit.core.current import CURRENT_STEP, request_id
 from graphkit.server.settings import Settings
 
-#: Fields of a record that are logged if they are there.
-EXTRA = ("request_id", "method", "path", "status", "duration_ms", "bytes", "client", "model")
+# What every record has; anything else was given to it as an extra.
+_USUAL = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"asctime", "message", "taskName", "graphkit"}
+# uvicorn repeats its messages in colour
+_UNWANTED = frozenset({"color_message"})
 
 
-class JsonLines(logging.Formatter):
-    """Writes a record as one line of JSON."""
+class Lines(logging.Formatter):
+    """Base of the formatters.
+
+    Parameters
+    ----------
+    redact
+        Takes secrets out of texts and plain data.
+    """
+
+    def __init__(self, redact: Callable[[Any], Any] | None = None, fmt: str | None = None) -> None:
+        super().__init__(fmt)
+        self.redact = redact
+
+    def fields(self, record: logging.LogRecord, more: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a record tells beside its message: request, step, and extras (``more`` among them)."""
+        given = {name: value for name, value in vars(record).items() if name not in _USUAL and name not in _UNWANTED}
+        found = {"request_id": request_id(), "step": CURRENT_STEP.get() or None, **given, **more}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def redacted(self, value: Any) -> Any:
+        """Return a text or plain data without secrets."""
+        return value if self.redact is None else self.redact(value)
+
+
+class JsonLines(Lines):
+    """Writes a record as one line of JSON.
+
+    ``time``, ``level``, ``logger`` and ``message``; where they are known ``request_id`` and ``step``; then what was
+    given as ``extra``, or as key-value pairs to ``context.logger``; the traceback as ``exception``.
+
+    Examples
+    --------
+    >>> record = logging.LogRecord("shop", logging.INFO, "steps.py", 1, "sold %d", (3,), None)
+    >>> print(JsonLines().format(record))
+    {"time":"...","level":"info","logger":"shop","message":"sold 3"}
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         at = dt.datetime.fromtimestamp(record.created, dt.timezone.utc)
+        message, values = getattr(record, "graphkit", None) or (record.getMessage(), {})
         line = {
             "time": at.isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
-            **{name: value for name in EXTRA if (value := getattr(record, name, None)) is not None},
+            "message": message,
         }
+        for name, value in self.fields(record, values).items():
+            line[f"{name}_" if name in line or name == "exception" else name] = value
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return jsonlike.snapshot(line).decode()
+        if record.stack_info:
+            line["stack"] = record.stack_info
+        # written and read first, so that what is in odd objects is redacted too
+        text = jsonlike.snapshot(line)
+        return (jsonlike.snapshot(self.redact(jsonlike.decode(text))) if self.redact else text).decode()
 
 
-class TextLines(logging.Formatter):
-    """Writes a record as one line of text."""
+class TextLines(Lines):
+    """Writes a record as text, with what else is known of it behind the message."""
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    def __init__(self, redact: Callable[[Any], Any] | None = None) -> None:
+        super().__init__(redact, "%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        more = " ".join(f"{name}={value}" for name in EXTRA if (value := getattr(record, name, None)) is not None)
-        text = super().format(record)
-        return f"{text} {more}" if more else text
+        """Return the text."""
+        more = " ".join(f"{name}={value}" for name, value in self.fields(record, {}).items())
+        first, *trace = super().format(record).split("\n", 1)
+        text = "\n".join([f"{first} {more}" if more else first, *trace])
+        return str(self.redacted(text))
 
 
-def set_up_logs(settings: Settings) -> None:
-    """Send what graphkit and uvicorn log to standard error, in the form and from the level on that are set."""
+class NamesSteps:
+    """An observer of requests, for logs that name the step."""
+
+    def began(self, scope: Any, headers: Mapping[str, str]) -> None:
+        """Note nothing."""
+
+    def trace(self, token: None) -> StepNames:
+        """Return what is told of the steps of a request."""
+        return StepNames()
+
+    def ended(self, token: None, scope: Any, status: int, seconds: float, size: int) -> None:
+        """Note nothing."""
+
+
+class StepNames:
+    """Says which step of a request runs."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self) -> None:
+        self._run: set[str] = set()
+
+    def enter(self, step: Any, given: Any, before: Any = None, *more: Any) -> NamedStep:
+        """Note that a step runs from now on."""
+        entry = NamedStep(step, CURRENT_STEP.get())
+        self.resumed(entry)
+        return entry
+
+    def resumed(self, entry: NamedStep) -> None:
+        """Note that a step runs from now on, in what may be another task."""
+        CURRENT_STEP.set(name_of(entry.step))
+
+    def paused(self, entry: NamedStep) -> None:
+        """Note that the step around one that waits runs again, if there is one."""
+        CURRENT_STEP.set(entry.around)
+
+    def leave(self, entry: NamedStep, result: Any) -> None:
+        """Note that the step around it runs again, if there is one."""
+        self._run.add(entry.step.path)
+        self.paused(entry)
+
+    def fail(self, entry: NamedStep, exc: BaseException) -> None:
+        """Note that the step around it runs again, if there is one."""
+        self.paused(entry)
+
+    def came(self, event: Any, source: Any) -> None:
+        """Note nothing."""
+
+    def has_run(self, path: str) -> bool:
+        """Return whether a step has run and did not fail."""
+        return path in self._run
+
+
+def name_of(step: Any) -> str:
+    """Return how logs and spans call a step; a router that is all of a graph may have no name."""
+    return str(step.path or step.name or step.kind)
+
+
+class NamedStep:
+    """A step that runs, and the path of the one around it."""
+
+    __slots__ = ("around", "step")
+
+    def __init__(self, step: Any, around: str | None) -> None:
+        self.step = step
+        self.around = around
+
+
+def set_up_logs(settings: Settings) -> Lines:
+    """Send what is logged to standard error, in the form and from the level on that are set.
+
+    What graphkit and uvicorn log, and what the graph's own code does, unless somebody has set that up already. Returns
+    the formatter, so that it can be told of secrets.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if settings.log_format == "json" else TextLines())
+    formatter = JsonLines() if settings.log_format == "json" else TextLines()
+    handler.setFormatter(formatter)
     level = settings.log_level.upper()
     for name in ("graphkit", "uvicorn"):
         logger = logging.getLogger(name)
@@ -58,3 +180,11 @@ def set_up_logs(settings: Settings) -> None:
         logger.propagate = False
     for name in ("uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).setLevel(level)
+    root = logging.getLogger()
+    ours = [old for old in root.handlers if isinstance(old.formatter, Lines)]
+    for old in ours:
+        root.removeHandler(old)
+    if not root.handlers:
+        root.addHandler(handler)
+        root.setLevel(level)
+    return formatter

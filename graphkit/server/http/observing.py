@@ -18,7 +18,9 @@ class Observer(Protocol):
         """Return what is told of every step of this request, ``None`` for nothing.
 
         It has the methods ``enter``, ``leave``, ``fail``, ``came`` and ``has_run`` of
-        :class:`~graphkit.runtime.records.Recorder`; what ``enter`` returns has the attribute ``step``.
+        :class:`~graphkit.runtime.records.Recorder`; what ``enter`` returns has the attribute ``step``. If it has the
+        methods ``paused`` and ``resumed``, it is told with that when a route waits, and goes on in what may be another
+        task.
         """
 
     def ended(self, token: Any, scope: Scope, status: int, seconds: float, size: int) -> None:
@@ -58,6 +60,20 @@ class Traces:
         """Tell how a step failed."""
         for trace, own in zip(self._traces, entry.each, strict=True):
             trace.fail(own, exc)
+
+    def paused(self, entry: Entries) -> None:
+        """Tell that a step waits."""
+        self._tell("paused", entry)
+
+    def resumed(self, entry: Entries) -> None:
+        """Tell that a step goes on."""
+        self._tell("resumed", entry)
+
+    def _tell(self, what: str, entry: Entries) -> None:
+        for trace, own in zip(self._traces, entry.each, strict=True):
+            method = getattr(trace, what, None)
+            if method is not None:
+                method(own)
 
     def came(self, event: Any, source: Any) -> None:
         """Tell that an event is on its way from a step to another one."""

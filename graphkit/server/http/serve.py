@@ -40,9 +40,15 @@ class Factory:
 
     def __call__(self) -> App:
         """Return the application; a target that cannot be opened ends the process."""
-        set_up_logs(self.settings)
+        logs = set_up_logs(self.settings)
+        if self.settings.traces:
+            from graphkit.server.http.spans import set_up_spans
+
+            set_up_spans()
         try:
-            return _DrainingApp(as_server(self.target, self.module), self.settings)
+            server = as_server(self.target, self.module)
+            logs.redact = lambda value: server._secrets.redact(value)
+            return _DrainingApp(server, self.settings)
         except GraphkitError as exc:
             if not isinstance(self.target, str):
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any
 
@@ -12,10 +13,11 @@ from typing import Any
 class _Job:
     """What is to be done, for whom, and how far it is."""
 
-    __slots__ = ("call", "future", "given_up", "loop", "running")
+    __slots__ = ("call", "context", "future", "given_up", "loop", "running")
 
     def __init__(self, call: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
         self.call = call
+        self.context = copy_context()  # a thread's own would not know to which request the job belongs
         self.loop = loop
         self.future: asyncio.Future[Any] = loop.create_future()
         self.running = False
@@ -98,7 +100,7 @@ class Threads:
     def _do(self, job: _Job) -> None:
         result, error = None, None
         try:
-            result = job.call()
+            result = job.context.run(job.call)
         except BaseException as exc:  # goes to whoever waits
             error = exc
         with self._lock:
