@@ -89,13 +89,14 @@ def draw_live(topology: Topology, opened: Collection[str] = (), closed: Collecti
         "note": note,
         "alt": alt_text(topology),
         "title": outline(topology).partition("\n")[0],
-        "nodes": _nodes(shown, topology, groups, folded),
-        "edges": {name: _edge(edge, shown) for name, edge in edges.items()},
+        # what is not drawn needs no description; it may be very much
+        "nodes": _nodes(shown, topology, groups, folded) if svg else {},
+        "edges": {name: _edge(edge, shown) for name, edge in edges.items()} if svg else {},
         "doubts": {
             edge_id(Edge(tail=doubt.tail, head=doubt.head, kind=doubt.kind)): showable(doubt.message)
             for doubt in shown.doubts
         },
-        "boxes": _boxes(groups, folded, stands),
+        "boxes": _boxes(groups, folded, stands) if svg else {},
         "foldable": len(groups),
         "folded": len(folded),
     }
@@ -112,6 +113,13 @@ def draw_live(topology: Topology, opened: Collection[str] = (), closed: Collecti
     )
 
 
+def all_that_fit(drawing: Drawing) -> set[str]:
+    """Return the keys of the groups that can be open at once: all of them, or as many as a picture has room for."""
+    if len(drawing.topology.nodes) <= MOST_NODES:
+        return set(drawing.groups)
+    return set(drawing.groups) - set(folded_to(drawing.topology, drawing.groups, MOST_NODES - 1))
+
+
 def _drawn(topology: Topology, shown: Topology) -> tuple[Any, str]:
     """Return the picture and a line beneath it; none where there is too much to lay out, or no renderer."""
     count, why = len(topology.nodes) - 1, why_an_id(topology)
@@ -121,7 +129,8 @@ def _drawn(topology: Topology, shown: Topology) -> tuple[Any, str]:
         drawn = (shown, *fitting(shown))
     except (GraphkitError, OSError) as exc:
         return None, str(exc)
-    folded = f"{count:,} steps, drawn as {len(shown.nodes) - 1:,}." if shown is not topology else ""
+    most = f"; at most {MOST_NODES} are drawn at once" if count > MOST_NODES else ""
+    folded = f"{count:,} steps, drawn as {len(shown.nodes) - 1:,}{most}." if shown is not topology else ""
     return drawn, " ".join(filter(None, [folded, why]))
 
 

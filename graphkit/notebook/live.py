@@ -18,7 +18,7 @@ import traitlets
 from graphkit.build.freeze import freeze
 from graphkit.build.picture import drawn_topology
 from graphkit.notebook.aside import inspected
-from graphkit.notebook.drawing import Drawing, draw_live
+from graphkit.notebook.drawing import Drawing, all_that_fit, draw_live
 from graphkit.notebook.pacing import Pacer
 from graphkit.notebook.painting import paint
 from graphkit.notebook.tally import Tally
@@ -30,6 +30,8 @@ _SCRIPTS = (
     *("safe.js", "stage.js", "motion.js", "marks.js", "keys.js", "says.js", "aside.js", "tip.js", "find.js", "live.js"),
 )
 _ATTEMPTS = 20
+#: Of larger graphs only what the draft itself tells is followed, as to read them after each cell would take too long.
+_MOST_LOOKED_AT = 2_000
 
 
 def _text_of(*names: str) -> str:
@@ -130,7 +132,7 @@ class LiveGraph(anywidget.AnyWidget):
         self._fold(keys, False)
 
     def unfold(self, *keys: str) -> None:
-        """Show what is in groups; none given: everything."""
+        """Show what is in groups; none given: everything, or as much as a picture has room for."""
         self._fold(keys, True)
 
     def show_run(self, record: Any, steps: int | None = None) -> None:
@@ -139,7 +141,8 @@ class LiveGraph(anywidget.AnyWidget):
 
     def look_again(self) -> None:
         """Look whether what steps are made of has changed: a cell was run again."""
-        self._redraw.ask()
+        if len(self.topology.nodes) <= _MOST_LOOKED_AT:
+            self._redraw.ask()
         self._repaint.ask()
 
     def settle(self, timeout_s: float = 10.0) -> None:
@@ -194,7 +197,7 @@ class LiveGraph(anywidget.AnyWidget):
                 into.update(keys)
                 out_of.difference_update(keys)
             else:
-                self._opened = set(self._drawing.groups) if opened else set()
+                self._opened = all_that_fit(self._drawing) if opened else set()
                 self._closed = set()
         self._redraw.ask()
 

@@ -38,6 +38,8 @@ def paint(
         For steps that are ``unbound`` or ``stale``, which; ``None`` where no server has bound the graph.
     """
     told = _as_shown(drawing, steps)
+    if drawing.drawn is None:  # there is an outline, and nothing on it to mark
+        return {"run": _run(drawing, outcome, told), "nodes": {}, "edges": {}, "bound": {}}
     reached = _with_holders(drawing, told)
     slowest = max((did.total_us for path, did in told.items() if _is_leaf(drawing, path)), default=0.0)
     nodes = {

@@ -6,7 +6,7 @@ import pytest
 
 import graphkit
 from graphkit.build.picture import drawn_topology, topology_of
-from graphkit.notebook.drawing import FOLD_ABOVE, draw_live
+from graphkit.notebook.drawing import FOLD_ABOVE, all_that_fit, draw_live
 from graphkit.view.bundle import MOST_NODES
 from graphkit.view.render import SETTING
 
@@ -62,6 +62,7 @@ def test_too_many_nodes_are_told_as_an_outline() -> None:
     assert page["svg"] == ""
     assert page["outline"].startswith("flow, 410 steps")
     assert "too many for a picture" in page["note"]
+    assert (page["nodes"], page["edges"], page["boxes"]) == ({}, {}, {})
 
 
 def test_without_a_renderer_there_is_an_outline_and_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,3 +92,19 @@ def test_an_edge_over_which_nothing_fitting_comes_says_why() -> None:
     page = draw_live(drawn_topology(graph)).page
     assert "numbers" in page["doubts"]["flow:inner/numbers:inner/upper"]
     assert draw_live(drawn_topology(graph), closed={"in:inner"}).page["doubts"] == {}
+
+
+def test_as_much_is_open_at_once_as_a_picture_has_room_for() -> None:
+    small = draw_live(chain(100))
+    assert all_that_fit(small) == {"run:s4"}
+    graph = graphkit.new_flow()
+    for name in ("one", "two"):
+        inner = graph.add_step(graphkit.FlowStep(name), name=name)
+        for index in range(MOST_NODES - 50 if name == "one" else 60):
+            inner = inner.to(name=f"s{index}", handler="(event)")
+    large = draw_live(topology_of(graph))
+    opened = all_that_fit(large)
+    assert {"in:one", "in:two"} <= opened < set(large.groups)
+    shown = draw_live(large.topology, opened=opened)
+    assert shown.page["svg"]
+    assert len(shown.shown.nodes) <= MOST_NODES

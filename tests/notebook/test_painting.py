@@ -93,3 +93,17 @@ def test_a_graph_that_is_one_router_is_marked_too() -> None:
     marks = painted(router, tally)
     assert {"step:", "step:a", "start"} == set(marks["nodes"])
     assert {"start:", "route::a"} == set(marks["edges"])
+
+
+def test_what_is_too_large_for_a_picture_is_told_in_a_line() -> None:
+    from graphkit.view.bundle import MOST_NODES
+
+    graph = step = graphkit.new_flow()
+    for index in range(MOST_NODES + 10):
+        step = step.to(name=f"s{index}", handler="(event)")
+    tally = Tally()
+    graph.watch.add(tally)
+    graph.to_mock_server(namespace={}).test(body=1)
+    marks = paint(draw_live(topology_of(graph), opened={"run:s4"}), *tally.seen())
+    assert marks["run"]["status"] == 200
+    assert (marks["nodes"], marks["edges"]) == ({}, {})

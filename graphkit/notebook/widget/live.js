@@ -4,6 +4,8 @@ const ICONS = {
   in: "M8 3v10M3 8h10", out: "M3 8h10", fit: "M3 6V3h3M10 3h3v3M13 10v3h-3M6 13H3v-3",
   fold: "M4 3l4 4 4-4M4 13l4-4 4 4", unfold: "M4 6l4-4 4 4M4 10l4 4 4-4",
 };
+const KEYS = "Arrows go from step to step, Enter inspects, Space folds, E goes along edges, plus, minus and 0 zoom, "
+  + "slash finds, Escape closes.";
 let views = 0;
 
 class View {
@@ -148,6 +150,7 @@ class View {
   dress(svg, picture) {
     svg.setAttribute("role", "group");
     svg.setAttribute("aria-label", picture.alt || "graph");
+    svg.setAttribute("aria-description", KEYS);
     svg.setAttribute("class", "gk-svg");
     for (const element of svg.querySelectorAll("[id]")) {
       const id = element.id;
