@@ -142,7 +142,26 @@ def _read(file: Path) -> str:
 @lru_cache(maxsize=1)
 def distributions_by_module() -> Mapping[str, list[str]]:
     """Return the installed packages by the names of the modules that they bring."""
-    return metadata.packages_distributions()
+    if sys.version_info >= (3, 11):
+        return metadata.packages_distributions()
+    found: dict[str, list[str]] = {}
+    for distribution in metadata.distributions():
+        for module in _modules_of(distribution):
+            found.setdefault(module, []).append(distribution.metadata["Name"])
+    return found
+
+
+def _modules_of(distribution: metadata.Distribution) -> set[str]:
+    """Return the outermost modules of a package, which Python 3.10 tells for old packages only."""
+    told = (distribution.read_text("top_level.txt") or "").split()
+    found = set(told)
+    for file in [] if told else distribution.files or []:
+        first = file.parts[0]
+        if len(file.parts) > 1 and first.isidentifier():
+            found.add(first)
+        elif len(file.parts) == 1 and file.suffix in (".py", ".so", ".pyd"):
+            found.add(first.partition(".")[0])
+    return found - {"__pycache__"}
 
 
 def requirements_of(modules: Iterable[str], optional: Iterable[str] = ()) -> tuple[dict[str, str], list[str]]:

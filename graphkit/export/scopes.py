@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import symtable
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _AT_ONCE = frozenset({"listcomp", "setcomp", "dictcomp", "genexpr"})
 
 
@@ -69,6 +72,8 @@ def names_of(node: ast.stmt, text: str, *, lazy_annotations: bool = False) -> Na
             now.add(symbol.get_name())
     for child in top.get_children():
         _below(child, True, now, later, maybe)
+    own = _of_comprehensions(ast.parse(text))
+    binds, now = binds - own, now - own
     if isinstance(node, ast.Delete):
         binds.clear()  # to symtable this binds too
     return Names(frozenset(binds), frozenset(now), frozenset(later - now), frozenset(maybe - now - later))
@@ -96,6 +101,40 @@ def _below(table: symtable.SymbolTable, at_once: bool, now: set[str], later: set
             into.add(symbol.get_name())
     for child in table.get_children():
         _below(child, at_once, now, later, maybe)
+
+
+def _of_comprehensions(tree: ast.AST) -> set[str]:
+    """Return the names that mean something in comprehensions only, which symtable tells to be global from 3.12 on."""
+    inside: set[str] = set()
+    outside: set[str] = set()
+    waiting: list[tuple[ast.AST, frozenset[str]]] = [(tree, frozenset())]
+    while waiting:
+        node, bound = waiting.pop()
+        if isinstance(node, ast.Name) and node.id not in bound:
+            outside.add(node.id)
+        if isinstance(node, _COMPREHENSIONS):
+            targets = {
+                part.id for loop in node.generators for part in ast.walk(loop.target) if isinstance(part, ast.Name)
+            }
+            inside |= targets
+            first = node.generators[0].iter  # evaluated around the comprehension
+            waiting.append((first, bound))
+            parts = [*_parts_of_loops(node, first), *(getattr(node, field, None) for field in ("elt", "key", "value"))]
+            waiting += [(part, bound | targets) for part in parts if part is not None]
+        elif isinstance(node, _SCOPES):
+            body = node.body if isinstance(node.body, list) else [node.body]
+            waiting += [(part, bound) for part in ast.iter_child_nodes(node) if part not in body]
+        else:
+            waiting += [(part, bound) for part in ast.iter_child_nodes(node)]
+    return inside - outside
+
+
+def _parts_of_loops(node: Any, first: ast.expr) -> Iterator[ast.expr]:
+    for loop in node.generators:
+        yield loop.target
+        yield from loop.ifs
+        if loop.iter is not first:
+            yield loop.iter
 
 
 def _annotations(node: ast.AST) -> Iterator[ast.expr]:

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from graphkit.export.packages import (
     LocalModules,
+    _modules_of,
     canonical,
     imported_modules,
     is_local,
@@ -55,7 +56,17 @@ def test_modules_in_strings_comments_and_relative_imports_are_no_requirements():
 def test_only_what_nothing_else_brings_is_required_in_addition():
     assert list(further_requirements(["sklearn.tree", "numpy.core", "joblib"], {})) == ["scikit-learn"]
     assert further_requirements(["numpy"], {"scikit-learn": "1"}) == {}
-    assert further_requirements(["msgspec", "builtins", "steps"], {}) == {}
+    assert further_requirements(["builtins", "steps"], {}) == {}
+
+
+def test_the_modules_of_packages_are_known_from_their_files():
+    from importlib.metadata import distribution, packages_distributions
+
+    told = packages_distributions()
+    for name in ("numpy", "msgspec", "PyYAML", "hypothesis"):
+        modules = {module for module in _modules_of(distribution(name)) if not module.startswith("_")}
+        assert modules
+        assert all(name in told[module] for module in modules if module in told)
 
 
 def test_what_packages_need_is_known():
