@@ -81,7 +81,10 @@ def _score_here(server: Server, options: Options, chunk: Chunk) -> Scored:
 
 
 def _score_in_process(opener: bytes, options: Options, chunk: Chunk) -> Scored:
-    return score(opened(opener), chunk, options)
+    server = opened(opener)
+    scored = score(server, chunk, options)
+    server.flush()  # nobody else does, in this process
+    return scored
 
 
 def bar(total: int | None, progress: bool | None, start: int = 0) -> Any:

@@ -240,6 +240,7 @@ def write_chunk(server: Server, chunk: Chunk, options: Options, folder: Path, ki
         if content is not None:
             check = zlib.crc32(content, check)
             files.put(part_path(folder, chunk.number, suffix), content)
+    server.flush()  # all that the chunk gives rise to is done before the chunk is
     return Done(chunk.number, chunk.start, len(chunk), failed, columns, check)
 
 

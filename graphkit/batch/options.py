@@ -26,6 +26,9 @@ class Server(Protocol):
     def run(self, event: Any, context: Any = None, get_body: bool = False) -> Any:
         """Answer an event."""
 
+    def flush(self) -> None:
+        """Send on what steps hold back."""
+
     def init_object(self, namespace: Any = None) -> None:
         """Bind the graph; raises with everything that is wrong with it."""
 

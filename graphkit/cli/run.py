@@ -73,6 +73,7 @@ def command(target: str, source: Path, output: Path, module: str | None, process
         summary = server.run_file(source, output, **options, **more)
     except KeyboardInterrupt:
         common.interrupted("stopped; the same command goes on where it was")
+    server.wait_for_completion()
     click.echo(repr(summary))
     if summary.failed:
         raise common.Failed

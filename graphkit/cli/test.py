@@ -72,6 +72,7 @@ def command(
             passed, failed = passed + good, failed + (not good)
             if failed and first_failure:
                 break
+        asked.wait_for_completion()
         if failed and first_failure:
             break
     if not passed + failed:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from graphkit.core.errors import GraphkitError
 from graphkit.server.forms import ServerForms
 
 if TYPE_CHECKING:
@@ -181,6 +182,30 @@ class WorkMixin(ServerForms):
             input_format=input_format, output_format=output_format, overwrite=overwrite, restart=restart,
             max_errors=max_errors, progress=progress,
         )  # fmt: skip
+
+    def flush(self) -> None:
+        """Send on what batches and joins hold back, and write what is buffered; pools and connections stay open.
+
+        :meth:`wait_for_completion` does the same and closes them.
+
+        Raises
+        ------
+        GraphkitError
+            If what is sent on fails.
+        """
+        bound = self._bound
+        if bound is None:
+            return
+        try:
+            bound.flush()
+        except GraphkitError as exc:
+            self._secrets.conceal(exc)
+            raise
+        finally:
+            for step in bound.steps.values():
+                log = getattr(step.object, "flush_tracking", None)
+                if callable(log):
+                    log()
 
     def record(
         self,

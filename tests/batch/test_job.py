@@ -160,6 +160,24 @@ def test_an_empty_input_makes_an_empty_output(tmp_path, sums):
         assert (tmp_path / f"out.{kind}").exists()
 
 
+@pytest.mark.parametrize("executor", ["thread", "process"])
+def test_what_steps_hold_back_is_sent_on_with_every_chunk(tmp_path, executor):
+    seen = str(tmp_path / "seen.txt")
+
+    def keep(bodies):
+        with Path(seen).open("a") as file:
+            file.write("".join(f"{body['x']}\n" for body in bodies))
+
+    graph = graphkit.new_flow()
+    first = graph.to(lambda body: body, name="first")
+    first.to(lambda body: body["x"], name="answer").respond()
+    first.to("Batch", name="held", max_events=7).to(keep, name="keep")
+    source = write(tmp_path / "in.jsonl", 50)
+    options = {"shape": "row", "chunk": 20, "executor": executor, "workers": 2}
+    graph.to_mock_server().run_file(source, tmp_path / "out.csv", **options)
+    assert sorted(int(line) for line in Path(seen).read_text().split()) == list(range(50))
+
+
 def test_memory_holds_only_some_chunks(tmp_path):
     alive, most, lock = [0], [0], threading.Lock()
 
