@@ -14,10 +14,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from graphkit.build.picture import drawn_topology
-from graphkit.view.bundle import mime_bundle
-from graphkit.view.images import HTML
-
+_HTML = "text/html"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 _MISSING = "For a live picture, install anywidget: pip install 'graphkit-serving[notebook]'"
 
@@ -42,20 +39,20 @@ class Display:
         """Return the static forms of a graph; where a page looks on, the live view is displayed before them."""
         shell = _shell_of_notebook()
         if shell is None or root._parent is not None:
-            return mime_bundle(drawn_topology(root), include=include, exclude=exclude)
+            return _static(root, include, exclude)
         if importlib.util.find_spec("anywidget") is None:
-            return _with_line(mime_bundle(drawn_topology(root), include=include, exclude=exclude), _MISSING)
+            return _with_line(_static(root, include, exclude), _MISSING)
         try:
             live = self.live(root)
             self._hook(shell)
             static = live.static(include, exclude)
-            if include is None or WIDGET in include:
+            if (include is None or WIDGET in include) and WIDGET not in (exclude or ()):
                 view, metadata = live.view()
                 shell.display_pub.publish(view, metadata)
                 static = _hidden_while_live(static, live.twin)
             return static
         except Exception as exc:  # a graph is shown even where widgets do not work; the reason stands beside it
-            bundle = mime_bundle(drawn_topology(root), include=include, exclude=exclude)
+            bundle = _static(root, include, exclude)
             return _with_line(bundle, f"The live picture does not work here: {type(exc).__name__}: {exc}")
 
     def live(self, root: Any) -> Any:
@@ -98,9 +95,16 @@ def _shell_of_notebook() -> Any:
     return shell if content.get("allow_stdin", True) else None
 
 
+def _static(root: Any, include: Any, exclude: Any) -> dict[str, Any]:
+    from graphkit.build.picture import drawn_topology  # what draws is loaded with the first picture
+    from graphkit.view.bundle import mime_bundle
+
+    return mime_bundle(drawn_topology(root), include=include, exclude=exclude)
+
+
 def _with_line(bundle: dict[str, Any], line: str) -> dict[str, Any]:
-    if HTML in bundle:
-        bundle[HTML] += f"<div>{escape(line)}</div>"
+    if _HTML in bundle:
+        bundle[_HTML] += f"<div>{escape(line)}</div>"
     return bundle
 
 
@@ -118,6 +122,6 @@ _STYLE = (
 
 
 def _hidden_while_live(bundle: dict[str, Any], twin: str) -> dict[str, Any]:
-    if HTML in bundle:
-        bundle[HTML] = f'<div class="gk-static {twin}">{_STYLE}{bundle[HTML]}</div>'
+    if _HTML in bundle:
+        bundle[_HTML] = f'<div class="gk-static {twin}">{_STYLE}{bundle[_HTML]}</div>'
     return bundle

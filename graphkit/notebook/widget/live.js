@@ -6,12 +6,10 @@ const ICONS = {
 };
 const KEYS = "Arrows go from step to step, Enter inspects, Space folds, E goes along edges, plus, minus and 0 zoom, "
   + "slash finds, Escape closes.";
-let views = 0;
 
 class View {
   constructor(model, el) {
     this.model = model;
-    this.number = ++views;
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.current = "";
     this.build(el);
