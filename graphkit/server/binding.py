@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from graphkit.build.freeze import freeze
 from graphkit.build.picture import topology_of
 from graphkit.plan.compile import compile_plan
 from graphkit.runtime.bind import Binder
+from graphkit.runtime.bound import BoundStep
 from graphkit.runtime.flush import Ticker, tick_interval
 from graphkit.runtime.graph import BoundGraph
 from graphkit.runtime.lookup import Lookup
@@ -53,6 +54,8 @@ class Binding:
         if isinstance(bound, CountedGraph):
             bound.retirement = self._retirement
         before, self._last = self._last, bound
+        if before is not None:  # nobody joins what waits for a model that is no more
+            _finish_batches((step for path, step in before.steps.items() if steps.get(path) is not step), wait=False)
         self._retirement.replace(before, bound, self._binder.take_replaced())
         self._context.root = root
         root.__dict__["_bound"] = bound
@@ -71,7 +74,7 @@ class Binding:
         finally:
             # all that is under way ends, before what it has to say is written
             if self._last is not None:
-                _finish_batches(self._last, wait=True)
+                _finish_batches(self._last.steps.values(), wait=True)
             self._pools.close()
             self._loop.close()
             if self._last is not None:
@@ -81,7 +84,7 @@ class Binding:
         """Close everything that was made; what is at work, when it has ended."""
         self._stop_ticker()
         if self._last is not None:
-            _finish_batches(self._last, wait=False)
+            _finish_batches(self._last.steps.values(), wait=False)
         self._binder.forget_all()
         self._retirement.replace(self._last, None, self._binder.take_replaced())
         self._pools.close()
@@ -98,8 +101,8 @@ class Binding:
             ticker.close()
 
 
-def _finish_batches(bound: BoundGraph, wait: bool) -> None:
-    for step in bound.steps.values():
+def _finish_batches(steps: Iterable[BoundStep], wait: bool) -> None:
+    for step in steps:
         finish = getattr(step.object, "finish_batches", None)
         if callable(finish):
             finish(wait)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphkit import Event, GraphError, StepError, V2ModelServer, create_graph_server, new_flow
+from graphkit import Event, GraphError, RunCancelled, StepError, V2ModelServer, create_graph_server, new_flow
 
 FOREVER_MS = 60_000
 
@@ -235,3 +235,32 @@ def test_a_model_without_batching_keeps_its_shortcut():
     assert model_of(server, "m").is_plain
     assert model_of(server, "one").is_plain
     assert not model_of(server, "m").awaits
+
+
+def test_what_waits_for_a_model_that_is_replaced_is_answered_by_it_at_once():
+    class Thrice(Model):
+        def predict(self, request: Any) -> Any:
+            return [3 * x for x in request["inputs"]]
+
+    server = server_of()
+    server.init()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(server.run, Event({"inputs": [21]}, path="m/infer"), None, True)
+        while not model_of(server).batcher.waiting:
+            assert not waiting.done()
+        server.add_model("m", class_name=Thrice, max_batch_size=4, max_delay_ms=0)
+        assert server.test("m/infer", {"inputs": [1]})["outputs"] == [3]
+        assert waiting.result(30)["outputs"] == [42]
+
+
+def test_a_run_that_is_cancelled_leaves_the_others_their_answers():
+    server = server_of(max_batch_size=3)
+    server.init()
+    gone = server.submit("m/infer", {"inputs": [1]})
+    while not model_of(server).batcher.waiting:
+        assert not gone.done()
+    gone.cancel()
+    with pytest.raises(RunCancelled):
+        gone.result(30)
+    assert [answer["outputs"] for answer in in_threads(server, 2)] == [[0], [2]]
+    assert [sorted(call) for call in model_of(server).calls] == [[0, 1]]

@@ -53,7 +53,7 @@ class Metrics:
         self._threads = make("Gauge", "requests_waiting", "Requests that wait.", multiprocess_mode="livesum")
         ready = "Whether the model is loaded."
         self._ready = make("Gauge", "model_ready", ready, ("model", "version"), multiprocess_mode="livemin")
-        depth = "Entries of a queue, events that a step holds back."
+        depth = "Entries of a queue, events that a step holds back, requests that wait to share a call."
         self._depth = make("Gauge", "queue_depth", depth, ("step",), multiprocess_mode="livemostrecent")
         self._step_seconds: Any = None
         self._step_errors: Any = None
@@ -131,6 +131,8 @@ class Metrics:
                 self._depth.labels(path).set(len(step.object))
             elif isinstance(getattr(step.object, "pending", None), int):
                 self._depth.labels(path).set(step.object.pending)
+            elif getattr(step.object, "batcher", None) is not None:
+                self._depth.labels(path).set(step.object.batcher.waiting)
 
 
 class Timed:

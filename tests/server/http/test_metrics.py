@@ -11,9 +11,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from graphkit import GraphServer, asgi_app, new_flow
+from graphkit import GraphServer, asgi_app, create_graph_server, new_flow
 from graphkit.server.settings import Settings
-from tests.server.http.served import half_broken, models
+from tests.server.http.served import Same, half_broken, models
 
 INFER = "/v2/models/linear/infer"
 
@@ -137,3 +137,10 @@ def test_several_workers_are_added_up(serving: Callable[..., Any]) -> None:
     assert len(seen) == 2
     assert found["graphkit_requests_total{method=POST,model=work,status=200}"] == 200
     assert found["graphkit_step_seconds_count{step=step}"] == 200
+
+
+def test_requests_that_wait_to_share_a_call_are_told() -> None:
+    server = create_graph_server()
+    server.add_model("m", class_name=Same, max_batch_size=4, max_delay_ms=1)
+    found = told(server, [("POST", "/v2/models/m/infer", {"inputs": [1]})])
+    assert found["graphkit_queue_depth{step=m}"] == 0

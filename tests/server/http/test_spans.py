@@ -182,6 +182,13 @@ def test_a_request_that_is_not_sampled_is_not_looked_on_at(asked: Asked, spans: 
     assert spans() == {}
 
 
+def test_all_that_looks_on_may_do_so_at_once(asked: Asked, spans: Any) -> None:
+    settings = Settings(traces=True, metrics="steps", log_steps=True)
+    server = router(a=Slowly, b=Twice)
+    assert asked(server, "POST", "/v2/models/a/infer", settings, json={"inputs": [1]}).json()["outputs"] == [2]
+    assert parents(spans()) == {"POST": None, "router": "POST", "a": "router", "own a": "a"}
+
+
 def test_without_traces_nothing_is_looked_on_at(asked: Asked, spans: Any) -> None:
     app = asgi_app(router(m=Twice), Settings(metrics="off"))
     assert app._observers == []
