@@ -148,7 +148,7 @@ class _Writer:
             return Expression(f"pathlib.{type(value).__name__}({str(value)!r})", modules=frozenset({"pathlib"}))
         if type(value).__module__ == "numpy" and hasattr(value, "tolist") and hasattr(value, "dtype"):
             return _array(value)
-        return self._named(value)
+        return self._named(value, depth)
 
     def _container(self, value: Any, depth: int) -> Expression:
         if len(value) > MOST_ITEMS:
@@ -173,7 +173,7 @@ class _Writer:
             text = f"{{{inner}}}" if parts else "set()"
         return _all(text, parts)
 
-    def _named(self, value: Any) -> Expression:
+    def _named(self, value: Any, depth: int) -> Expression:
         """Return the name that a value has in the user's namespace, or in a module that can be imported."""
         name = getattr(value, "__name__", None)
         if isinstance(name, str) and self._home.get(name) is value:
@@ -189,9 +189,10 @@ class _Writer:
             if module == "builtins":
                 return Expression(attribute)
             return Expression(f"{module}.{attribute}", modules=frozenset({module}))
-        owner = getattr(value, "__objclass__", None)
-        if isinstance(owner, type) and isinstance(name, str):  # such as str.upper
-            written = self._named(owner)
+        # of a method of C, what it is bound to ("a".upper) or else its class (str.upper)
+        owner = getattr(value, "__self__", None) or getattr(value, "__objclass__", None)
+        if owner is not None and isinstance(name, str) and not isinstance(value, type):
+            written = self.write(owner, depth + 1)
             return _all(f"{written.text}.{name}", [written])
         raise Inexpressible(f"a value of type {type(value).__name__} has no name and no form as code")
 

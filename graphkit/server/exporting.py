@@ -47,7 +47,8 @@ class Exports:
         exist_ok
             Replace an app that was exported before. What others put into the folder, or changed, is never lost.
         verify
-            Try the app in a fresh process.
+            Try the app in a fresh process. Its steps are called for that: what they send or write elsewhere is sent or
+            written once more.
         namespace
             The globals of the notebook or module that the code stands in; left out, the server's own.
 

@@ -90,6 +90,18 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
     return run
 
 
+@pytest.fixture(autouse=True)
+def own_modules():
+    """Forget what was imported from apps and notebooks' folders."""
+    path, modules = [*sys.path], dict(sys.modules)
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - set(modules):
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and "pytest-of-" in file:
+            del sys.modules[name]
+
+
 @pytest.fixture
 def ask() -> Callable[..., list[Any]]:
     """Return what an app answers in a fresh process that can import nothing else of the user's."""

@@ -74,6 +74,7 @@ def test_small_arrays_keep_their_numbers_shape_and_type(numbers, kind):
         (pathlib, "pathlib"),
         (functools.partial(int, base=2), "functools.partial(int, base=2)"),
         ([str.upper], "[str.upper]"),
+        ("a b".split, "'a b'.split"),
     ],
 )
 def test_other_values_are_written_by_their_names(value, text):
@@ -97,6 +98,7 @@ class Color(str, enum.Enum):
     ("value", "words"),
     [
         (object(), "no name and no form"),
+        (object().__str__, "no name and no form"),
         (np.zeros(5000), "too large"),
         (np.array([object()]), "dtype object"),
         (np.array([math.nan]), "NaN"),
