@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -74,12 +75,44 @@ def test_a_killed_run_with_processes_goes_on(rows, tmp_path, graphkit, environme
                 assert time.monotonic() < end
                 assert process.poll() is None
                 time.sleep(0.005)
+            workers = descendants(process.pid)
+            assert len(workers) >= 2 or not Path("/proc/self/stat").exists()
             process.send_signal(signal.SIGKILL)
+        wait_for_the_end_of(workers)
     done = graphkit(*args, "--workers", "2", "--processes")
     assert "were done before" in done.stdout, done.stderr
     out = pd.read_csv(tmp_path / "out.csv")
     assert out["key"].tolist() == [f"k{at}" for at in range(100)]
     assert [item for at, item in enumerate(out["sum"]) if at != 13] == [at + 1 for at in range(100) if at != 13]
+
+
+def descendants(pid):
+    """Return the processes below one, where the system lists them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it has just ended
+        if parent == pid:
+            found.append(int(path.parent.name))
+    return [*found, *(below for each in found for below in descendants(each))]
+
+
+def wait_for_the_end_of(pids):
+    """Fail if processes stay when the one that started them was killed."""
+    end = time.monotonic() + 30
+    for pid in pids:
+        while is_running(pid):
+            assert time.monotonic() < end, f"process {pid} is left"
+            time.sleep(0.05)
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_an_interrupted_run_says_how_to_go_on(rows, tmp_path, environment):
