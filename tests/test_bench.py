@@ -52,3 +52,17 @@ def test_every_comparison_names_a_case_that_graphkit_has() -> None:
         "if c.side == 'graphkit']"
     )
     assert set(named) - set(cases) == set()
+
+
+def test_the_models_that_are_served_over_http_answer_as_expected() -> None:
+    sides = BENCH / "serving_sides"
+    script = (
+        f"import sys, json; sys.path[:0] = [{str(ROOT)!r}, {str(BENCH)!r}, {str(sides)!r}]; import serving as s, "
+        "graphkit_side as g; infer = lambda server, name, body: server.test(f'{name}/infer', body)['outputs']; "
+        "print(json.dumps([infer(g.linear, 'linear', s.PLAIN), infer(g.linear, 'linear', s.TENSOR)[0]['data'], s.EXPECTED, "
+        "infer(g.forest, 'forest', {'inputs': s.ROWS}), infer(g.forest_in_batches, 'forest', {'inputs': s.ROWS})]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    plain, tensors, expected, one_by_one, in_batches = json.loads(done.stdout)
+    assert plain == tensors == pytest.approx(expected)
+    assert one_by_one == in_batches
