@@ -59,7 +59,8 @@ def test_the_models_that_are_served_over_http_answer_as_expected() -> None:
     script = (
         f"import sys, json; sys.path[:0] = [{str(ROOT)!r}, {str(BENCH)!r}, {str(sides)!r}]; import serving as s, "
         "graphkit_side as g; infer = lambda server, name, body: server.test(f'{name}/infer', body)['outputs']; "
-        "print(json.dumps([infer(g.linear, 'linear', s.PLAIN), infer(g.linear, 'linear', s.TENSOR)[0]['data'], s.EXPECTED, "
+        "plain, tensors = infer(g.linear, 'linear', s.PLAIN), infer(g.linear, 'linear', s.TENSOR)[0]['data']; "
+        "print(json.dumps([plain, tensors, s.EXPECTED, "
         "infer(g.forest, 'forest', {'inputs': s.ROWS}), infer(g.forest_in_batches, 'forest', {'inputs': s.ROWS})]))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

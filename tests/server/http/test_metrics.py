@@ -131,9 +131,10 @@ def test_metrics_can_be_switched_off(asked: Callable[..., httpx.Response]) -> No
 def test_several_workers_are_added_up(serving: Callable[..., Any]) -> None:
     served = serving("worker", workers=2, metrics="steps")
     seen = set()
-    for number in range(200):
-        seen.add(httpx.post(served.url, json={"number": number}).json()["process"])
-    found = numbers(httpx.get(f"{served.url}/metrics").text)
+    with httpx.Client(headers={"connection": "close"}, timeout=20) as client:
+        for number in range(200):
+            seen.add(client.post(served.url, json={"number": number}).json()["process"])
+        found = numbers(client.get(f"{served.url}/metrics").text)
     assert len(seen) == 2
     assert found["graphkit_requests_total{method=POST,model=work,status=200}"] == 200
     assert found["graphkit_step_seconds_count{step=step}"] == 200
