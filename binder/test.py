@@ -49,7 +49,16 @@ def _everything() -> list[str]:
     notebooks = ["notebooks"] if (environment.CHECKOUT / "notebooks").is_dir() else []
     # A bare --cov would reach the notebooks' kernels as a source named True, and hang them.
     side_by_side = ["-n", "2", "--dist", "loadfile"]  # a file's tests may share a server, a browser or a kernel
-    return [*NBVAL, *side_by_side, "--cov=graphkit", "--cov-report=term", "--durations=10", "tests", "graphkit", *notebooks]
+    return [
+        *NBVAL,
+        *side_by_side,
+        "--cov=graphkit",
+        "--cov-report=term",
+        "--durations=10",
+        "tests",
+        "graphkit",
+        *notebooks,
+    ]
 
 
 def _passes(python: Path, name: str, command: list[str]) -> bool:
