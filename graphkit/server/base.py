@@ -48,6 +48,7 @@ class ServerBase:
         self._current_function: str | None = None
         self._error_stream: str | None = None
         self._error_stream_object: Any = None
+        self._on_failure: Any = None  # is told of every error that a caller gets, once a face has set it
         self._tracking_output: Any = None
         self._initialized_by: Any = None
         self._is_mock = False

@@ -184,6 +184,12 @@ class GraphServer(PlayMixin, WorkMixin):
 
     def _presentable(self, exc: GraphkitError, event: Any) -> StepError:
         """Return an error as callers may see it: with a status, and without secrets."""
+        error = self._concealed(exc, event)
+        if self._on_failure is not None:
+            self._on_failure(error)
+        return error
+
+    def _concealed(self, exc: GraphkitError, event: Any) -> StepError:
         concealed = self._secrets.conceal(exc)
         if self.context is not None and not (isinstance(exc, StepError) and exc.step is not None):
             # of no step, so that no run has written it down

@@ -20,7 +20,7 @@ from graphkit.server.http.chunks import Chunks, form_of, is_stream
 from graphkit.server.http.cors import Cors
 from graphkit.server.http.deadline import Late
 from graphkit.server.http.keys import Keys
-from graphkit.server.http.logs import NamesSteps
+from graphkit.server.http.logs import AccessLog, NamesSteps, log_failure
 from graphkit.server.http.observing import Observer, combined
 from graphkit.server.http.questions import HEALTH, Questions
 from graphkit.server.http.runner import Runner
@@ -146,6 +146,9 @@ class App:
             numbers = metrics.Metrics(self, self._questions.catalog, settings.metrics == "steps")
             self.observe(numbers)
             self._pages["/metrics"] = numbers.page
+        server._on_failure = log_failure
+        if settings.access_log:
+            self.observe(AccessLog())
         if settings.log_steps:
             self.observe(NamesSteps())
         if settings.traces:

@@ -13,12 +13,14 @@ from typing import Any
 
 from graphkit.core import jsonlike
 from graphkit.core.current import CURRENT_STEP, request_id
+from graphkit.runtime.user_code import own_exception, user_traceback
 from graphkit.server.settings import Settings
 
 # What every record has; anything else was given to it as an extra.
 _USUAL = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"asctime", "message", "taskName", "graphkit"}
 # uvicorn repeats its messages in colour
 _UNWANTED = frozenset({"color_message"})
+_NOT_READY = 503
 
 
 class Lines(logging.Formatter):
@@ -87,10 +89,50 @@ class TextLines(Lines):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the text."""
-        more = " ".join(f"{name}={value}" for name, value in self.fields(record, {}).items())
+        fields = self.fields(record, {})
+        below = [value for value in fields.values() if isinstance(value, str) and "\n" in value]
+        more = [f"{name}={value}" for name, value in fields.items() if value not in below]
         first, *trace = super().format(record).split("\n", 1)
-        text = "\n".join([f"{first} {more}" if more else first, *trace])
+        text = "\n".join([" ".join([first, *more]), *trace, *below])
         return str(self.redacted(text))
+
+
+class AccessLog:
+    """An observer of requests that logs each of them, when it was answered."""
+
+    def began(self, scope: Any, headers: Mapping[str, str]) -> str | None:
+        """Note the request's id, if its client has given it one."""
+        return headers.get("x-request-id")
+
+    def trace(self, token: str | None) -> None:
+        """Return nothing: steps are of no interest."""
+
+    def ended(self, token: str | None, scope: Any, status: int, seconds: float, size: int) -> None:
+        """Log the request."""
+        told = {
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "duration_ms": round(seconds * 1000, 3),
+            "bytes": size,
+            "client": (scope.get("client") or (None,))[0],
+        }
+        if token is not None:
+            told["request_id"] = token
+        message = f"{scope['method']} {scope['path']} {status}"
+        logging.getLogger("graphkit.access").info("%s", message, extra=told)
+
+
+def log_failure(error: Any) -> None:
+    """Log that a request could not be answered, with the traceback cut to the user's code.
+
+    What the client is to blame for is not logged, nor that a model is not ready, which its load has logged.
+    """
+    if error.status < 500 or error.status == _NOT_READY:
+        return
+    trace = user_traceback(own_exception(error))
+    told = {"status": error.status, "traceback": trace, **({} if error.step is None else {"step": error.step})}
+    logging.getLogger("graphkit").error("%s", error.message, extra=told)
 
 
 class NamesSteps:

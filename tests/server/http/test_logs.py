@@ -187,6 +187,64 @@ def test_a_step_that_failed_is_not_the_one_that_runs_after_it(own: Any, asked: A
     assert [line["step"] for line in log.lines()] == ["mend", "end"]
 
 
+def test_each_request_is_logged_where_that_is_wanted(own: Any, asked: Asked) -> None:
+    server = create_graph_server()
+    server.add_model("m", class_name=Noting)
+    log = own(name="graphkit.access")
+    settings = Settings(access_log=True)
+    asked(server, "POST", "/v2/models/m/infer", settings, json={"inputs": [1]}, headers={"x-request-id": "r-1"})
+    asked(server, "GET", "/v2/models/n", settings)
+    first, second = log.lines()
+    assert first["duration_ms"] > 0
+    found = {name: first[name] for name in ("message", "method", "path", "status", "request_id", "client")}
+    assert found == {
+        "message": "POST /v2/models/m/infer 200",
+        "method": "POST",
+        "path": "/v2/models/m/infer",
+        "status": 200,
+        "request_id": "r-1",
+        "client": "127.0.0.1",
+    }
+    assert first["bytes"] > 10
+    assert second["status"] == 404
+    asked(server, "GET", "/v2/models/m", Settings())
+    assert len(log.lines()) == 2
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_failure_is_logged_with_its_step_and_without_secrets(own: Any, asked: Asked, form: str) -> None:
+    def fails(x: Any, context: Any) -> Any:
+        raise ValueError(f"no {context.get_secret('TOKEN')}")
+
+    graph = new_flow()
+    graph.to(fails, name="fails").respond()
+    server = graph.to_mock_server(secret_sources=[{"kind": "inline", "source": {"TOKEN": "s3cr3t-value"}}])
+    log = own(JsonLines() if form == "json" else TextLines(), name="graphkit")
+    answer = asked(server, "POST", "/", json=1, headers={"x-request-id": "r-1"})
+    assert answer.status_code == 500
+    text = log.out.getvalue()
+    assert "s3cr3t" not in text
+    if form == "text":
+        first, *trace = text.splitlines()
+        assert first.endswith("step 'fails' failed: ValueError: no *** request_id=r-1 step=fails status=500")
+        assert trace[-1] == "ValueError: no ***"
+        return
+    (line,) = log.lines()
+    assert (line["level"], line["request_id"], line["step"], line["status"]) == ("error", "r-1", "fails", 500)
+    assert line["message"] == answer.text
+    assert line["traceback"].endswith("ValueError: no ***")
+    assert "in fails" in line["traceback"]
+
+
+def test_what_a_client_is_to_blame_for_is_no_error_in_the_log(own: Any, asked: Asked) -> None:
+    server = create_graph_server()
+    server.add_model("m", class_name=Noting)
+    log = own(name="graphkit")
+    assert asked(server, "POST", "/v2/models/m/infer", json={"input": [1]}).status_code == 400
+    assert asked(server, "POST", "/v2/models/n/infer", json={"inputs": [1]}).status_code == 404
+    assert [line for line in log.lines() if line["level"] in ("warning", "error")] == []
+
+
 def test_tests_of_a_graph_have_ids_as_well(own: Any) -> None:
     graph = new_flow()
     graph.to(noting, name="note").respond()
