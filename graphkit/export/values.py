@@ -190,7 +190,7 @@ class _Writer:
                 return Expression(attribute)
             return Expression(f"{module}.{attribute}", modules=frozenset({module}))
         # of a method of C, what it is bound to ("a".upper) or else its class (str.upper)
-        owner = getattr(value, "__self__", None) or getattr(value, "__objclass__", None)
+        owner = getattr(value, "__self__", getattr(value, "__objclass__", None))
         if owner is not None and isinstance(name, str) and not isinstance(value, type):
             written = self.write(owner, depth + 1)
             return _all(f"{written.text}.{name}", [written])

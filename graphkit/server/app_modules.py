@@ -35,9 +35,7 @@ def import_modules(folder: Path, names: Iterable[str]) -> dict[str, ModuleType]:
         If one is not the folder's.
     """
     wanted = tuple(names)
-    bad = [name for name in wanted if not name.isidentifier()]
-    if bad:
-        raise TrustError(f"an app's modules are named plainly, found {choices(bad)}")
+    _check_names(wanted, folder)
     with _IMPORTING:
         before = _of(wanted)
         for name in before:
@@ -58,6 +56,18 @@ def import_modules(folder: Path, names: Iterable[str]) -> dict[str, ModuleType]:
         if others or sys.path.count(str(folder)) > 1:
             sys.path.remove(str(folder))
     return found
+
+
+def _check_names(names: tuple[str, ...], folder: Path) -> None:
+    """Refuse names that are not the folder's, before anything is done to Python's own."""
+    bad = [name for name in names if not name.isidentifier()]
+    if bad:
+        raise TrustError(f"an app's modules are named plainly, found {choices(bad)}")
+    for name in names:
+        if not (folder / f"{name}.py").is_file() and not (folder / name).is_dir():
+            raise TrustError(f"the app's module {name!r} is not in its folder {str(folder)!r}")
+        if name in sys.stdlib_module_names:
+            raise TrustError(f"the app's module {name!r} has the name of one of Python's own; rename it")
 
 
 def _import(name: str, folder: Path) -> None:

@@ -75,6 +75,7 @@ def test_small_arrays_keep_their_numbers_shape_and_type(numbers, kind):
         (functools.partial(int, base=2), "functools.partial(int, base=2)"),
         ([str.upper], "[str.upper]"),
         ("a b".split, "'a b'.split"),
+        ("".join, "''.join"),
     ],
 )
 def test_other_values_are_written_by_their_names(value, text):

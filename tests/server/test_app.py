@@ -289,6 +289,40 @@ def test_a_module_that_lies_elsewhere_is_refused(app):
         load_app(folder)
 
 
+@pytest.mark.parametrize("name", ["os", "../steps", "sys", "a.b", "", "json"])
+def test_modules_of_odd_names_are_refused_and_pythons_own_stay(app, name):
+    folder = app(one("triple"))
+    (folder / "json.py").write_text("evil = 1")
+    (folder / "settings.yaml").write_text(f"app: {{modules: [{name!r}]}}")
+    before = dict(sys.modules)
+    with pytest.raises(TrustError, match=r"named plainly|not in its folder|one of Python's own"):
+        load_app(folder)
+    assert {key: sys.modules.get(key) for key in ("os", "sys", "json")} == {
+        key: before.get(key) for key in ("os", "sys", "json")
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "- 1", "app: 3", "app: {modules: steps}", "app: {allow: {a: 1}}", "app: [", "app: {allow_pickle: [a]}", "\0"],
+)
+def test_broken_settings_are_told(app, text):
+    folder = app(one("triple"))
+    (folder / "settings.yaml").write_text(text)
+    with pytest.raises(SpecError, match=r"settings\.yaml"):
+        load_app(folder)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "- 1", "graph: 3", "graph: {steps: {a: 3}}", "grahp: {}", "kind: [", "graph: null"]
+)
+def test_a_broken_graph_is_told(app, text):
+    folder = app(one("triple"))
+    (folder / "graph.yaml").write_text(text)
+    with pytest.raises(GraphError):
+        load_app(folder).init()
+
+
 def test_two_apps_with_modules_of_the_same_name_keep_to_themselves(app):
     first = load_app(app(one("triple")))
     second = load_app(app(one("triple"), folder="other", more="RATE = 100"))
