@@ -5,17 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import pickle
-import threading
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
 from graphkit.batch.options import Options, Server
 from graphkit.core.errors import GraphError
-
-# How often a worker looks whether its parent is there.
-_LOOK_S = 0.5
+from graphkit.runtime.parent import end_with
 
 
 def pool_of(options: Options) -> Any:
@@ -25,20 +21,7 @@ def pool_of(options: Options) -> Any:
     from loky import ProcessPoolExecutor
 
     # without a timeout, so that no worker ends between two chunks and loads its models again
-    return ProcessPoolExecutor(
-        max_workers=options.workers, timeout=None, initializer=_end_with, initargs=(os.getpid(),)
-    )
-
-
-def _end_with(parent: int) -> None:
-    """Let this worker end when the process that started it does: one that is killed cannot tell its workers."""
-    threading.Thread(target=_watch, args=(parent,), name="graphkit-parent", daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_LOOK_S)
-    os._exit(1)  # at once: what a chunk was about to write belongs to nobody any more
+    return ProcessPoolExecutor(max_workers=options.workers, timeout=None, initializer=end_with, initargs=(os.getpid(),))
 
 
 def pickled(opener: Callable[[], Server] | None) -> bytes:

@@ -5,6 +5,7 @@ Pools belong to a bound graph, and close with it. They are made when first neede
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from contextvars import copy_context
@@ -15,6 +16,7 @@ from graphkit.core.awaiting import is_awaitable
 from graphkit.core.copying import copies
 from graphkit.core.errors import GraphError, nearest
 from graphkit.core.event import Event
+from graphkit.runtime.parent import end_with
 from graphkit.runtime.recipes import run_recipe, write_recipe
 
 KINDS = ("array", "thread", "process")
@@ -121,7 +123,9 @@ class RoutePools:
 
             old = self._processes
             self._process_count = count
-            self._processes = ProcessPoolExecutor(max_workers=count, timeout=None)
+            self._processes = ProcessPoolExecutor(
+                max_workers=count, timeout=None, initializer=end_with, initargs=(os.getpid(),)
+            )
             if old is not None:
                 old.shutdown(wait=True)
         return self._processes
