@@ -13,7 +13,9 @@ first = graph.to(name="first", handler="(event)")
 for index in range({count}):
     first.to(name=f"a_rather_long_name_{{index}}", handler="(event)")
 from IPython.display import HTML
-HTML(get_ipython().display_formatter.format(graph)[0]["text/html"])
+from graphkit.build.picture import drawn_topology
+from graphkit.view.bundle import mime_bundle
+HTML(mime_bundle(drawn_topology(graph))["text/html"])
 """
 RUN = """
 import graphkit
