@@ -118,26 +118,19 @@ def collect_app(source: Source, *, artifacts: str = "copy", allow_pickle: bool =
         With everything that the graph needs and that cannot be had.
     """
     statements, unreadable = _statements(source)
-    collector = Collector(source.names, source.home, statements)
-    rewriter = Rewriter(collector)
+    rewriter = Rewriter(Collector(source.names, source.home, statements))
     for reference in references(source.frozen):
         rewriter.add(reference)
-    server = dict(source.server)
-    server["graph"] = rewriter.rewritten(server["graph"])
+    server = {**source.server, "graph": rewriter.rewritten(source.server["graph"])}
     _initializer(server, source.initializer, rewriter)
     files = Artifacts(artifacts, allow_pickle=allow_pickle)
     _place_artifacts(server, source.frozen, files)
-    lazy = any(is_lazy_annotations(statement.node) for statement in statements)
-    module = module_text(collector.taken, _TITLE, lazy_annotations=lazy) if collector.taken else ""
+    module = _module(rewriter.collector.taken, statements)
     local = LocalModules()
     local.add(imported_modules(module) | rewriter.named)
-    imports = imported_modules(module) | local.imports | rewriter.named
-    found, unknown = requirements_of(
-        (name for name in imports if name.partition(".")[0] not in local.names),
-        optional_modules(module) | local.optional,
-    )
+    found, unknown = _requirements(module, local, rewriter.named)
     problems = [
-        *collector.problems,
+        *rewriter.collector.problems,
         *_inline_secrets(server),
         *files.problems,
         *(f"the module {name!r} is imported, but no installed package brings it" for name in unknown),
@@ -147,22 +140,34 @@ def collect_app(source: Source, *, artifacts: str = "copy", allow_pickle: bool =
         raise ExportError(problems=[*([unreadable] if unreadable else []), *dict.fromkeys(problems)])
     # unless the user's own module is called so
     name = MODULE if MODULE not in local.names else f"graph_{MODULE}"
-    settings = AppSettings(
-        modules=(*([name] if module else []), *local.names),
-        allow=tuple(sorted(name for name in rewriter.named if name.partition(".")[0] not in local.names)),
-        artifacts=tuple(files.copies),
-        allow_pickle=files.pickles,
-        outside=tuple(files.outside),
-    )
     return App(
         graph=server,
-        settings=settings,
+        settings=AppSettings(
+            modules=(*([name] if module else []), *local.names),
+            allow=tuple(sorted(name for name in rewriter.named if name.partition(".")[0] not in local.names)),
+            artifacts=tuple(files.copies),
+            allow_pickle=files.pickles,
+            outside=tuple(files.outside),
+        ),
         texts={f"{name}.py": module} if module else {},
         local=local.files,
         artifacts=files,
         requirements=found,
         source=source,
     )
+
+
+def _module(taken: Mapping[Statement, set[str]], statements: Sequence[Statement]) -> str:
+    if not taken:
+        return ""
+    lazy = any(is_lazy_annotations(statement.node) for statement in statements)
+    return module_text(taken, _TITLE, lazy_annotations=lazy)
+
+
+def _requirements(module: str, local: LocalModules, named: set[str]) -> tuple[dict[str, str], list[str]]:
+    imports = imported_modules(module) | local.imports | named
+    foreign = [name for name in imports if name.partition(".")[0] not in local.names]
+    return requirements_of(foreign, optional_modules(module) | local.optional)
 
 
 def write_app(
