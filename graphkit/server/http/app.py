@@ -317,7 +317,7 @@ class App:
         if scope["query_string"]:
             event.query = scope["query_string"].decode("latin-1")  # type: ignore[attr-defined]  # events take more
         result = await self._runner.run(event)
-        if is_stream(result) or (is_response(result) and is_stream(result.body)):
+        if type(result) is not dict and (is_stream(result) or (is_response(result) and is_stream(result.body))):
             return await self._send_chunks(result, headers, receive, send)
         return self._answer_of(result, event, headers)
 

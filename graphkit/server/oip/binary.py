@@ -93,7 +93,9 @@ def has_binary(answer: Any) -> bool:
     (True, False)
     """
     outputs = answer.get("outputs") if type(answer) is dict else None
-    return type(outputs) is list and any(type(item) is dict and type(item.get("data")) is bytes for item in outputs)
+    if type(outputs) is not list or not outputs or type(outputs[0]) is not dict:
+        return False  # at once: there may be a million predictions
+    return any(type(item) is dict and type(item.get("data")) is bytes for item in outputs)
 
 
 def join(answer: dict[str, Any]) -> tuple[bytes, int]:
