@@ -164,14 +164,31 @@ def _numbers_from_list(data: list[Any], datatype: str, who: str) -> Any:
         # a number of text is refused, although NumPy would read it
         if found.dtype.kind not in "biufO" or (datatype == "BOOL" and found.dtype.kind not in "biu"):
             raise BadRequest(f"{who}: its data is no {datatype} but {found.dtype.name}")
-        array = np.array(data, dtype)
-        if (dtype.kind in "iu" or datatype == "BOOL") and not np.array_equal(array, found):
-            raise BadRequest(f"{who}: its data does not fit {datatype}")
+        if found.dtype != dtype:
+            found = _as_type(data, found, dtype, f"{who}: its data does not fit {datatype}")
     except BadRequest:
         raise
     except (TypeError, ValueError, OverflowError, RecursionError) as exc:
         raise BadRequest(f"{who}: its data does not fit {datatype}: {exc}") from exc
-    return array.reshape(-1)
+    return found.reshape(-1)
+
+
+def _as_type(data: list[Any], found: Any, dtype: Any, refusal: str) -> Any:
+    """Return an array with another type; values that the type cannot hold are refused."""
+    np = numpy()
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+        if found.dtype.kind == "O" or (found.dtype.kind == "f" and dtype.kind != "f"):
+            # large whole numbers of either sign became floats, which have lost their last digits
+            array = np.array(data, dtype)
+        else:
+            array = found.astype(dtype)
+    if dtype.kind == "f":
+        fits = found.dtype.kind == "O" or np.array_equal(np.isinf(array), np.isinf(found))
+    else:
+        fits = np.array_equal(array, found)
+    if not fits:
+        raise BadRequest(refusal)
+    return array
 
 
 def _as_objects(elements: Iterable[Any]) -> Any:

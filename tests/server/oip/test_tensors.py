@@ -77,6 +77,9 @@ def test_nested_and_flat_data_are_the_same() -> None:
         (tensor([300], [1], "UINT8"), "does not fit UINT8"),
         (tensor([-1], [1], "UINT64"), "does not fit UINT64"),
         (tensor([2], [1], "BOOL"), "does not fit BOOL"),
+        (tensor([1e6], [1], "FP16"), "does not fit FP16"),
+        (tensor([10**400], [1], "FP64"), "does not fit FP64"),
+        (tensor([2**70], [1], "INT64"), "does not fit INT64"),
         (tensor([{}], [1], "FP32"), "does not fit FP32"),
         (tensor([[1], [1, 2]], [3], "FP32"), "does not fit FP32"),
         (tensor([1], [1], BYTES), "are texts, found a value of type int"),
@@ -89,6 +92,10 @@ def test_nested_and_flat_data_are_the_same() -> None:
 def test_what_does_not_fit_is_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(BadRequest, match=message):
         to_array(given)
+
+
+def test_nothing_among_floats_is_not_a_number() -> None:
+    assert np.isnan(to_array(tensor([1.5, None], [2], "FP32"))).tolist() == [False, True]
 
 
 def test_large_whole_numbers_keep_their_last_digit() -> None:
