@@ -12,7 +12,6 @@ from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
 from graphkit.core.errors import BadRequest, GraphError, GraphkitError, StepError, choices, nearest, told
 from graphkit.core.event import Event
 from graphkit.models.addresses import Address
-from graphkit.models.component import with_body
 from graphkit.models.parallel import ExecutorType, ParallelRun
 from graphkit.models.requests import check_inputs, request_copies, with_id
 from graphkit.models.stamps import Stamps
@@ -178,20 +177,6 @@ class VotingEnsemble(ParallelRun):
         return vote(list(zip(*rows, strict=True)), [float(weight) for weight in weights], self.vote_type)
 
     # ---- the common case, unrolled --------------------------------------------------------------------------
-
-    @property
-    def shortcut(self) -> Callable[[Any, Any, str], Any] | None:
-        """What answers with the vote of plain models, without events of their own; see :meth:`_answered_at_once`."""
-        is_plain = self._direct and type(self).do_event is VotingEnsemble.do_event
-        return self._answered_at_once if is_plain else None
-
-    def do_event(self, event: Any) -> Any:
-        """Answer one event; returns it, or an awaitable of it."""
-        if self._direct and event._trace is None:
-            answer = self._answered_at_once(event, event.body, event.path)
-            if answer is not None:
-                return then(answer, partial(with_body, event))
-        return super().do_event(event)
 
     def _answered_at_once(self, event: Any, body: Any, path: str) -> Any:
         """Return the vote on a valid request where every model is plain, one asked after the other; else ``None``."""

@@ -103,14 +103,28 @@ class BaseModelRouter(Component):
 
     # ---- requests -------------------------------------------------------------------------------------------
 
+    @property
+    def shortcut(self) -> Callable[[Any, Any, str], Any] | None:
+        """What answers plain models' requests without an event of their own; see :meth:`_answered_at_once`."""
+        is_plain = self._direct and type(self).do_event is BaseModelRouter.do_event
+        return self._answered_at_once if is_plain else None
+
     def do_event(self, event: Any) -> Any:
         """Answer one event; returns it, or an awaitable of it."""
+        if self._direct and event._trace is None:
+            answer = self._answered_at_once(event, event.body, event.path)
+            if answer is not None:
+                return then(answer, partial(with_body, event))
         original = event.body
         if self._select is not None:
             event.body = self._selected(event)
         if not self._prepares:
             return self._pass_on(original, event)
         return then(self.preprocess(event), partial(self._pass_on, original))
+
+    def _answered_at_once(self, event: Any, body: Any, path: str) -> Any:
+        """Return the answer in the common case, unrolled: the event is only read; ``None`` where it is another case."""
+        return None
 
     def _pass_on(self, original: Any, event: Any) -> Any:
         if event is None:
@@ -214,20 +228,6 @@ class ModelRouter(BaseModelRouter):
     """
 
     _closed_args: ClassVar[bool] = True  # of this class itself; one below it may read keywords of its own
-
-    @property
-    def shortcut(self) -> Callable[[Any, Any, str], Any] | None:
-        """What answers plain models' requests without an event of their own; see :meth:`_answered_at_once`."""
-        is_plain = self._direct and type(self).do_event is ModelRouter.do_event
-        return self._answered_at_once if is_plain else None
-
-    def do_event(self, event: Any) -> Any:
-        """Answer one event; returns it, or an awaitable of it."""
-        if self._direct and event._trace is None:
-            answer = self._answered_at_once(event, event.body, event.path)
-            if answer is not None:
-                return then(answer, partial(with_body, event))
-        return super().do_event(event)
 
     def _answered_at_once(self, event: Any, body: Any, path: str) -> Any:
         """Return what a route answers at once, where the path says it all; else ``None``."""
