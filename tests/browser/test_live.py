@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any
 
@@ -390,23 +391,23 @@ def test_in_notebook_7_it_is_live_too(open_notebook: Any) -> None:
     expect(aside(notebook).locator(".gk-aside-body")).to_contain_text("row * 2")
 
 
-def reopened(open_notebook: Any, name: str, trusted: bool) -> Any:
-    """Return a notebook with a graph and a run, as somebody else or its own author opens it another day."""
-    made = open_notebook(f"{name}-made")
+@pytest.fixture(scope="module")
+def saved(open_notebook: Any) -> Any:
+    """Return a saved notebook with a graph and a run."""
+    made = open_notebook("made")
     made.run(START + STEPS)
     made.run("graph")
     expect(node(made, "answer")).to_be_visible(timeout=20_000)
     made.run("server.test(body=['1'])\nserver.last_run")
     book = made.save()
     made.page.close()
-    if not trusted:
-        # what is written differs from what was signed
-        book.cells[0].source += "# from somewhere else"
-    return open_notebook(name, book=book)
+    return book
 
 
-def test_a_notebook_that_is_not_trusted_shows_picture_and_table(open_notebook: Any) -> None:
-    notebook = reopened(open_notebook, "strange", trusted=False)
+def test_a_notebook_that_is_not_trusted_shows_picture_and_table(open_notebook: Any, saved: Any) -> None:
+    strange = copy.deepcopy(saved)
+    strange.cells[0].source += "# from somewhere else"  # so that it differs from what was signed
+    notebook = open_notebook("strange", book=strange)
     picture = notebook.page.locator(".jp-OutputArea-output img[alt^='Flow']").first
     expect(picture).to_be_visible()
     assert picture.bounding_box()["height"] > 200
@@ -414,8 +415,10 @@ def test_a_notebook_that_is_not_trusted_shows_picture_and_table(open_notebook: A
     assert notebook.page.locator(".gk-live").count() == 0
 
 
-def test_a_notebook_of_ones_own_shows_the_picture_before_its_cells_are_run_again(open_notebook: Any) -> None:
-    notebook = reopened(open_notebook, "mine", trusted=True)
+def test_a_notebook_of_ones_own_shows_the_picture_before_its_cells_are_run_again(
+    open_notebook: Any, saved: Any
+) -> None:
+    notebook = open_notebook("mine", book=saved)
     expect(notebook.page.locator(".gk-static img[alt^='Flow']")).to_be_visible(timeout=20_000)
     expect(notebook.page.get_by_text("Error displaying widget")).to_be_hidden()
     notebook.run_all()
