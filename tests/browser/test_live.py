@@ -61,10 +61,7 @@ def has_class(name: str) -> re.Pattern[str]:
 
 def becomes(notebook: Any, code: str, wanted: str) -> bool:
     """Return whether an expression comes to be a text in the kernel; what a page says may reach it after a cell."""
-    for _ in range(20):
-        if notebook.text(code) == wanted:
-            return True
-    return False
+    return any(notebook.text(code) == wanted for _ in range(20))
 
 
 def contrast(notebook: Any, element: Any, ground: Any) -> float:
