@@ -77,8 +77,8 @@ class Artifacts:
             return value
         file = _local(os.fspath(value))
         if file is None or not file.exists():
-            if file is not None and file.is_absolute() and is_file_key(key) and str(file) not in self.outside:
-                self.outside.append(str(file))  # to be written one day, say; the user has chosen it
+            if file is not None and file.is_absolute():
+                self._missing(key, str(file), user)
             return os.fspath(value)  # another store's, or a name that means something to the step alone
         file = file.absolute()
         place = str(file) if self._way == "reference" else self._copied(file, user)
@@ -86,6 +86,12 @@ class Artifacts:
             self.outside.append(place)
         self._check(file, place, user)
         return place
+
+    def _missing(self, key: str, file: str, user: str) -> None:
+        if key == "model_path":
+            self.problems.append(f"{user}: there is no model at {file!r}, so that it cannot go along")
+        elif is_file_key(key) and file not in self.outside:
+            self.outside.append(file)  # to be written one day, say; the user has chosen it
 
     def _copied(self, file: Path, user: str) -> str:
         for place, known in self.copies.items():

@@ -28,7 +28,7 @@ from graphkit.export.values import (
 # What a module has by itself.
 _OF_MODULES = frozenset({"__name__", "__file__", "__doc__", "__builtins__", "__spec__", "__package__", "__path__"})
 _OF_NOTEBOOKS = frozenset({"get_ipython", "In", "Out", "exit", "quit"})
-_OF_MODELS = ("predict", "transform", "predict_proba", "forward", "generate")
+_OF_MODELS = ("predict", "predict_proba", "forward", "generate")
 
 
 class Collector:
@@ -190,7 +190,9 @@ class Collector:
             return "which is an open file; open it where it is used"
         if isinstance(value, (type, types.ModuleType, types.FunctionType)) or self._is_own(type(value)):
             return None
-        if any(callable(getattr(value, method, None)) for method in _OF_MODELS):
+        # a table has a transform too, but nothing to fit
+        fitted = all(callable(getattr(value, method, None)) for method in ("fit", "transform"))
+        if fitted or any(callable(getattr(value, method, None)) for method in _OF_MODELS):
             return (
                 f"which is a model object ({type(value).__name__}) that code cannot hold: save it to a file "
                 f"(skops, ONNX or joblib), give the step its model_path, and load it there"

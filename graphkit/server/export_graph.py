@@ -96,7 +96,7 @@ def export_target(name: str | Path, folder: str | Path, *, module: str | None = 
     file = Path(head + dot).absolute()
     with _working_in(file.parent):
         target = open_target(f"{file}{attribute}", module)
-        cells = [Cell(plain_python(source), f"cell {number} of {file.name}") for number, source in code_cells(file)]
+        cells = [Cell(plain_python(source), f"cell {number}") for number, source in code_cells(file)]
         return export_app(target.server, place, cells=cells, **options)
 
 

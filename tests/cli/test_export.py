@@ -94,8 +94,8 @@ def test_what_cannot_be_exported_is_listed_with_its_cells(graphkit, notebook, tm
     )
     done = graphkit("export", name, "app")
     assert done.returncode == 1
-    assert "'one' in cell 2 of demo.ipynb uses 'missing', which is not defined" in done.stderr
-    assert "'two' in cell 3 of demo.ipynb uses 'lost', which is not defined" in done.stderr
+    assert "'one' in cell 2 uses 'missing', which is not defined" in done.stderr
+    assert "'two' in cell 3 uses 'lost', which is not defined" in done.stderr
     assert "step 'three'" in done.stderr
     assert "nothing was written" in done.stderr
     assert not (tmp_path / "app").exists()

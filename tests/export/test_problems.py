@@ -50,6 +50,18 @@ def test_a_model_object_is_told_with_what_to_do(ran):
     )
 
 
+def test_a_fitted_transformer_is_a_model_and_a_table_is_none(ran):
+    notebook = ran(
+        START,
+        "import pandas as pd\nfrom sklearn.preprocessing import StandardScaler",
+        "rates = pd.Series({'a': 1.5, 'b': 2.0})\nscaler = StandardScaler().fit([[1.0], [2.0]])",
+        "def f(x): return float(rates[x])\ndef g(x): return scaler.transform([[x]]).tolist()",
+        "graph.to(f).to(g).respond()",
+    )
+    [problem] = problems(notebook)
+    assert problem.startswith("'g' in cell 4 uses 'scaler' (cell 3), which is a model object (StandardScaler)")
+
+
 def test_a_model_among_class_arguments_is_told(ran):
     notebook = ran(
         START,
@@ -138,6 +150,17 @@ def test_secrets_that_are_given_inline_are_told_and_never_written(ran):
     [problem] = problems(notebook)
     assert problem.startswith("secrets that are given inline ('KEY') are never written down: name where they come from")
     assert "s3cret" not in problem
+
+
+def test_a_model_file_that_is_gone_is_told(ran, tmp_path):
+    notebook = ran(
+        START,
+        "class M(graphkit.V2ModelServer):\n    def load(self): ...\n    def predict(self, request): return [1]",
+        f"graph.to('*', name='r').respond().add_route('m', class_name=M, model_path={str(tmp_path / 'gone.onnx')!r})",
+    )
+    assert problems(notebook) == (
+        f"step 'r/m': there is no model at '{tmp_path}/gone.onnx', so that it cannot go along",
+    )
 
 
 def test_a_graph_without_steps_is_told(ran):
