@@ -22,7 +22,7 @@ from graphkit.export.values import (
     expression_of,
     imported_from,
     is_large,
-    is_plain,
+    is_small_data,
 )
 
 # What a module has by itself.
@@ -114,7 +114,7 @@ class Collector:
             self._problem(name, user, reason, chosen)
         elif chosen is None:
             self._need_unseen(name, value, user)
-        elif chosen.is_import or chosen.is_definition or not is_plain(value):
+        elif chosen.is_import or chosen.is_definition or not is_small_data(value):
             self._take(name, chosen)
         else:
             self._take_or_write(name, chosen, value)

@@ -148,6 +148,8 @@ class _Writer:
             return Expression(f"pathlib.{type(value).__name__}({str(value)!r})", modules=frozenset({"pathlib"}))
         if type(value).__module__ == "numpy" and hasattr(value, "tolist") and hasattr(value, "dtype"):
             return _array(value)
+        if type(value).__name__ == "Series" and type(value).__module__.partition(".")[0] == "pandas":
+            return _series(value)
         return self._named(value, depth)
 
     def _container(self, value: Any, depth: int) -> Expression:
@@ -252,6 +254,37 @@ def _array(value: Any) -> Expression:
     if 0 in value.shape:
         text += f".reshape({tuple(map(int, value.shape))!r})"
     return Expression(text, modules=frozenset({"numpy"}))
+
+
+def _series(value: Any) -> Expression:
+    index = value.index.tolist()
+    if len(index) > MOST_ITEMS or value.index.nlevels > 1:
+        raise Inexpressible(f"a series of {len(index)} values is too large for code; keep it in a file")
+    if getattr(value.dtype, "kind", "O") not in "biuf" or not is_plain(index) or not is_plain(value.name):
+        raise Inexpressible(f"a series of dtype {value.dtype} has no form as code")
+    numbers = value.tolist()
+    if not all(map(_is_finite, numbers)):
+        raise Inexpressible("a series with NaN or infinity has no form as code")
+    name = "" if value.name is None else f", name={value.name!r}"
+    text = f"pandas.Series({numbers!r}, index={index!r}{name}, dtype={str(value.dtype)!r})"
+    return Expression(text, modules=frozenset({"pandas"}))
+
+
+def is_small_data(value: Any) -> bool:
+    """Return whether a value is plain data, or an array or series that is small enough to be written down.
+
+    >>> is_small_data([1, 2]), is_small_data(object())
+    (True, False)
+    """
+    if is_plain(value):
+        return True
+    if type(value).__module__.partition(".")[0] not in ("numpy", "pandas") or isinstance(value, type):
+        return False
+    try:
+        expression_of(value, {})
+    except Inexpressible:
+        return False
+    return True
 
 
 def _is_finite(number: complex) -> bool:
