@@ -17,6 +17,7 @@ FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _MOST_PATHS = 1024
+_MOST_UNCOUNTED = 512
 _OWN = ("/v2", "/metrics", "/docs", "/openapi.json")
 
 
@@ -60,6 +61,7 @@ class Metrics:
         if steps:
             self._step_seconds = make("Histogram", "step_seconds", "Time of a step.", ("step",), buckets=_SECONDS)
             self._step_errors = make("Counter", "step_errors", "Failures of a step.", ("step",))
+        self._uncounted: list[tuple[str, str, int, float]] = []
         self._models: dict[str, str] = {}
         self._known: dict[tuple[str, str, int], tuple[Any, Any]] = {}
 
@@ -78,7 +80,20 @@ class Metrics:
         """Note that a request was answered."""
         if self._shared:
             self._in_flight.dec()
-        key = self._model_of(scope["path"]), scope["method"], status
+            self._count(scope["path"], scope["method"], status, seconds)
+            return
+        # counted in one go: one by one, between requests, it costs several times as much
+        self._uncounted.append((scope["path"], scope["method"], status, seconds))
+        if len(self._uncounted) >= _MOST_UNCOUNTED:
+            self._count_up()
+
+    def _count_up(self) -> None:
+        uncounted, self._uncounted = self._uncounted, []
+        for request in uncounted:
+            self._count(*request)
+
+    def _count(self, path: str, asked: str, status: int, seconds: float) -> None:
+        key = self._model_of(path), asked, status
         children = self._known.get(key)
         if children is None:
             model, method, _ = key
@@ -121,6 +136,7 @@ class Metrics:
     def _look(self) -> None:
         """Read what is not told of by itself."""
         if not self._shared:
+            self._count_up()
             self._in_flight.set(self._app.in_flight)
         self._threads.set(self._app.waiting)
         catalog = self._catalog()

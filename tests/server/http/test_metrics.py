@@ -145,3 +145,10 @@ def test_requests_that_wait_to_share_a_call_are_told() -> None:
     server.add_model("m", class_name=Same, max_batch_size=4, max_delay_ms=1)
     found = told(server, [("POST", "/v2/models/m/infer", {"inputs": [1]})])
     assert found["graphkit_queue_depth{step=m}"] == 0
+
+
+def test_many_requests_are_all_counted() -> None:
+    good = {"inputs": [[1, 2]]}
+    found = told(models, [("POST", INFER, good)] * 600)
+    assert found["graphkit_requests_total{method=POST,model=linear,status=200}"] == 600
+    assert found["graphkit_request_seconds_count{model=linear}"] == 600
