@@ -20,6 +20,7 @@ from graphkit.server.oip.binary import has_binary
 from graphkit.server.oip.exchange import is_oip
 
 JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
 MSGPACK_TYPES = frozenset({"application/msgpack", "application/x-msgpack", "application/vnd.msgpack"})
 _EVENT_ID = frozenset({"mlrun_event_id", "x-event-id"})
 _BINARY = frozenset({bytes, bytearray, memoryview})
@@ -82,7 +83,7 @@ def decode(event: Event) -> None:
     """Decode a body that is text or bytes, in place.
 
     JSON and MessagePack must decode; other content is left alone; without a content type, JSON is decoded if it is
-    JSON.
+    JSON, and so it is under a form's type, which curl gives to whatever it sends.
 
     Raises
     ------
@@ -91,7 +92,8 @@ def decode(event: Event) -> None:
     """
     content_type = event.content_type
     body = event.body
-    if content_type and not is_json(content_type):
+    must_decode = content_type is not None and is_json(content_type)
+    if content_type and not must_decode and not content_type.lower().startswith(_FORM):
         if is_msgpack(content_type) and type(body) is bytes:
             event.body = _from_msgpack(body)
         return
@@ -102,7 +104,7 @@ def decode(event: Event) -> None:
             # integers beyond 64 bits, which only the standard library reads
             event.body = json.loads(body, parse_constant=_no_constant)
         except (ValueError, RecursionError):
-            if content_type:
+            if must_decode:
                 reason = "it is nested too deeply" if isinstance(exc, RecursionError) else exc
                 raise BadRequest(f"the body is not usable JSON: {reason}") from exc
 

@@ -170,6 +170,7 @@ CHOICES = {
     "log_format": ("json", "text"),
     "log_level": ("debug", "info", "warning", "error"),
 }
+_LAST_PORT = 65535
 _AT_LEAST = {
     **dict.fromkeys(("workers", "threads", "max_in_flight", "max_header_bytes"), 1),
     **dict.fromkeys(("port", "max_body_bytes", "gzip_min_bytes"), 0),
@@ -190,6 +191,8 @@ def _problems(settings: Settings) -> list[str]:
     for name, least in _AT_LEAST.items():
         if not getattr(settings, name) >= least:
             problems.append(f"{name} must be {least} or more, found {getattr(settings, name)!r}")
+    if settings.port > _LAST_PORT:
+        problems.append(f"port must be {_LAST_PORT} or less, found {settings.port!r}")
     if bool(settings.tls_cert) != bool(settings.tls_key):
         problems.append("tls_cert and tls_key belong together: give both")
     if settings.reload and settings.workers > 1:

@@ -134,6 +134,13 @@ def test_text_that_is_no_json_is_left_alone_where_no_type_is_given(serve: Serve,
     assert answer == body
 
 
+def test_json_is_decoded_under_the_type_of_a_form_and_a_form_is_left_alone(serve: Serve) -> None:
+    server = serve(lambda body: body)
+    form = "application/x-www-form-urlencoded"  # what curl says of any body
+    assert server.test(body=b'{"a": 1}', content_type=form) == {"a": 1}
+    assert server.test(body=b"a=1&b=2", content_type=form) == b"a=1&b=2"
+
+
 @pytest.mark.parametrize("body", BROKEN, ids=lambda body: repr(body[:12]))
 @pytest.mark.parametrize("content_type", ["application/json", "json"])
 def test_content_that_says_json_and_is_none_is_a_bad_request(serve: Serve, body: Any, content_type: str) -> None:

@@ -50,6 +50,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     [
         ({"run_in": "thread"}, "did you mean 'threads'"),
         ({"workers": 0}, "workers must be 1 or more"),
+        ({"port": 99999}, "port must be 65535 or less, found 99999"),
         ({"timeout_s": -1.0}, "timeout_s must be 0 or more"),
         ({"timeout_s": float("nan")}, "timeout_s must be 0 or more"),
         ({"tls_cert": "a.pem"}, "give both"),
