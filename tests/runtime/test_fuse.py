@@ -67,7 +67,7 @@ def test_the_failing_step_is_named_wherever_it_stands(new_graph: Any, ask: Any, 
         ask(mock(graph), 0)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("kind", KINDS, ids=range(len(KINDS)))
 def test_what_python_itself_raises_in_a_step_is_the_steps(new_graph: Any, ask: Any, kind: dict[str, Any]) -> None:
     graph = new_graph()
     graph.to(name="text", handler="(str(event))").to(name="bad", **kind).to(name="last", handler=inc)
