@@ -15,7 +15,7 @@ from typing import Any
 import ipywidgets as w
 
 from graphkit.core.errors import GraphkitError
-from graphkit.notebook.asking import Example, examples_of, paths_of, read_typed
+from graphkit.notebook.asking import Example, body_text, examples_of, paths_of, read_typed
 from graphkit.notebook.live import LiveGraph
 from graphkit.notebook.pacing import Pacer
 from graphkit.notebook.playground_panels import BurstPanel, ComparePanel, StepPanel
@@ -29,9 +29,11 @@ from graphkit.notebook.playground_parts import (
     static_forms,
 )
 from graphkit.runtime.records import RunRecord
+from graphkit.view.run_table import run_html
 
 _METHODS = ("auto", "GET", "POST", "PUT", "PATCH", "DELETE")
 _NO_EXAMPLE = "…"
+_LABEL = "58px"  # the labels of the column end at one line
 
 
 class Playground(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
@@ -83,26 +85,26 @@ class Playground(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._wire()
         self._show_view()
         self._show_runs()
+        self._begin()
         self._check()
 
     # ---- controls -----------------------------------------------------------------------------------------
 
     def _make_controls(self) -> None:
         wide = {"description_width": "initial"}
-        self.method = w.Dropdown(options=_METHODS, description="Method", style=wide, layout=w.Layout(width="150px"))
+        aligned = {"description_width": _LABEL}
         self.path = w.Combobox(
-            value="/", options=["/"], ensure_option=False, description="Path", style=wide,
-            placeholder="/", layout=w.Layout(flex="1 1 240px"),
+            value="/", options=["/"], ensure_option=False, description="Path", placeholder="/", style=aligned,
+            layout=w.Layout(width="auto"),
         )  # fmt: skip
-        self.kind = w.Dropdown(
-            options=("JSON", "text"), description="Body is", style=wide, layout=w.Layout(width="150px")
-        )
+        self.method = w.Dropdown(options=_METHODS, description="Method", style=aligned, layout=_share())
+        self.kind = w.Dropdown(options=("JSON", "text"), description="Body is", style=wide, layout=_share())
         self.example = w.Dropdown(
-            options=[_NO_EXAMPLE], description="Example", style=wide, layout=w.Layout(flex="1 1 240px")
+            options=[_NO_EXAMPLE], description="Example", style=aligned, layout=w.Layout(width="auto")
         )
         self.body = w.Textarea(
-            description="Body", placeholder='{"inputs": [[1, 2]]}', rows=5, style=wide,
-            layout=w.Layout(width="auto", flex="1 1 auto"),
+            description="Body", placeholder='{"inputs": [[1, 2]]}', rows=4, style=aligned,
+            layout=w.Layout(width="auto"),
         )  # fmt: skip
         self.problem = w.HTML()
         self.run_button = button("Run", "Send the event through the graph", "primary")
@@ -114,21 +116,39 @@ class Playground(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             description="Test case", placeholder="its name", style=wide, layout=w.Layout(flex="1 1 200px")
         )
         self.save_case = button("Save as test", "Write the selected run into cases.yaml, for graphkit test and pytest")
-        self.history = w.Select(options=[], rows=6, description="Runs", style=wide, layout=w.Layout(width="auto"))
-        self.view = w.ToggleButtons(options=VIEWS, description="Show", style={**wide, "button_width": "auto"})
+        self.history = w.Select(options=[], rows=5, description="Runs", style=aligned, layout=w.Layout(width="auto"))
+        self.view = w.ToggleButtons(
+            options=VIEWS,
+            description="Show",
+            style={"description_width": "auto", "button_width": "auto"},
+            layout=w.Layout(display="flex", flex_flow="row nowrap", align_items="center"),
+        )
 
     def _laid_out(self) -> list[Any]:
-        row = w.Layout(flex_flow="row wrap", align_items="center", width="100%")
-        return [
-            self.live,
-            w.HBox([self.method, self.path], layout=row),
-            w.HBox([self.kind, self.example], layout=row),
-            w.VBox([self.body, self.problem], layout=w.Layout(width="100%")),
-            w.HBox([self.run_button, self.again_button, self.cancel_button, self.status], layout=row),
-            self.history,
-            self.view,
-            *self._views.values(),
-        ]
+        """Lay out the graph with what is seen of a run below it, and beside both what asks."""
+        row = w.Layout(flex_flow="row wrap", align_items="center")
+        asking = w.VBox(
+            [
+                self.path,
+                w.HBox([self.method, self.kind], layout=w.Layout(flex_flow="row")),
+                self.example,
+                self.body,
+                self.problem,
+                w.HBox([self.run_button, self.again_button, self.cancel_button], layout=row),
+                self.status,
+                self.history,
+            ]
+        )
+        seen = w.VBox([self.view, *self._views.values()])
+        board = w.Box([self.live, asking, seen])
+        for part, name in (
+            (board, "gk-play"),
+            (self.live, "gk-play-graph"),
+            (asking, "gk-play-ask"),
+            (seen, "gk-play-seen"),
+        ):
+            part.add_class(name)
+        return [board]
 
     def _wire(self) -> None:
         self.body.observe(self._check, "value")
@@ -245,7 +265,7 @@ class Playground(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             return
         self._selected = run
         self.again_button.disabled = self.save_case.disabled = run is None
-        self.result.value = "" if run is None else bounded_html(run)
+        self.result.value = "" if run is None else bounded_html(run, run_html(run, picture=False))
         self._steps.take(run)
         if run is not None:
             self.live.show_run(run)
@@ -255,13 +275,24 @@ class Playground(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         """The run that is shown."""
         return self._selected
 
+    def _begin(self) -> None:
+        """Fill the controls with what was asked last, or else with the first example."""
+        run = self._newest
+        if run is not None and isinstance(run.path, str):
+            self._fill(run.path, run.method, body_text(run) or "")
+        elif self._examples:
+            self._fill(self._examples[0].path, self._examples[0].method, self._examples[0].body)
+
     def _take_example(self, change: Any) -> None:
         at = change["new"]
         if isinstance(at, int) and 0 <= at < len(self._examples):
             example = self._examples[at]
-            self.path.value = example.path
-            self.method.value = example.method if example.method in _METHODS else "auto"
-            self.kind.value, self.body.value = "JSON", example.body
+            self._fill(example.path, example.method, example.body)
+
+    def _fill(self, path: str, method: str, body: str) -> None:
+        self.path.value = path
+        self.method.value = method if method in _METHODS else "auto"
+        self.kind.value, self.body.value = "JSON", body
 
     def _save_case(self) -> None:
         name = self.case_name.value.strip()
@@ -295,6 +326,10 @@ class Playground(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
 
     def __repr__(self) -> str:
         return f"Playground({escape(repr(self.server), quote=False)})"
+
+
+def _share() -> Any:
+    return w.Layout(width="auto", flex="1 1 0", min_width="0")
 
 
 class _Listener:

@@ -20,6 +20,7 @@ from graphkit.view.run_table import duration
 
 _WIDE = {"description_width": "initial"}
 _ALL = "the whole run"
+_FROM_THE_START = ""  # not None: to a list of choices that means that nothing is chosen
 _TICK_S = 0.2
 _ROW = "row wrap"
 
@@ -35,7 +36,7 @@ class StepPanel:
         self.place = w.IntSlider(
             value=0, min=0, max=0, description="Step", style=_WIDE, layout=w.Layout(flex="1 1 240px")
         )
-        self.start = w.Dropdown(options=[(_ALL, None)], description="Replay from", style=_WIDE)
+        self.start = w.Dropdown(options=[(_ALL, _FROM_THE_START)], description="Replay from", style=_WIDE)
         self.replay = button("Replay", "Run it again with the recorded input, through the graph as it is now")
         self.moment = w.HTML()
         row = w.Layout(flex_flow=_ROW, align_items="center", width="100%")
@@ -49,7 +50,7 @@ class StepPanel:
         self.place.observe(lambda change: self._go(change["new"]), "value")
         self.back.on_click(lambda _: self._go(self.place.value - 1))
         self.forward.on_click(lambda _: self._go(self.place.value + 1))
-        self.replay.on_click(lambda _: self._playground.replay(self.start.value))
+        self.replay.on_click(lambda _: self._playground.replay(self.start.value or None))
 
     def take(self, run: RunRecord | None) -> None:
         """Show another run, from its beginning."""
@@ -58,7 +59,9 @@ class StepPanel:
         self.place.value = 0
         self.place.max = len(steps)
         names = dict.fromkeys(step.name for step in steps)
-        self.start.options = [(_ALL, None), *((name, name) for name in names)]
+        chosen = self.start.value
+        self.start.options = [(_ALL, _FROM_THE_START), *((name, name) for name in names)]
+        self.start.value = chosen if chosen in names else _FROM_THE_START
         self._stepper = None if run is None else Stepper(run)
         self.moment.value = "" if self._stepper is None else _moment_html(self._stepper.moment)
 
@@ -98,9 +101,11 @@ class ComparePanel:
 
     def __init__(self) -> None:
         self._runs: list[RunRecord] = []
+        self._numbered: list[str] = []
         layout = w.Layout(width="auto")
-        self.before = w.Dropdown(options=[], description="Before", style=_WIDE, layout=layout)
-        self.after = w.Dropdown(options=[], description="After", style=_WIDE, layout=layout)
+        aligned = {"description_width": "48px"}
+        self.before = w.Dropdown(options=[], description="Before", style=aligned, layout=layout)
+        self.after = w.Dropdown(options=[], description="After", style=aligned, layout=layout)
         self.button = button("Compare runs", "Compare the two runs step by step")
         self.table = w.HTML()
         self.box = w.VBox([self.before, self.after, w.HBox([self.button]), self.table])
@@ -109,7 +114,8 @@ class ComparePanel:
     def offer(self, runs: Sequence[RunRecord]) -> None:
         """Offer runs, the newest first; the two newest are chosen, or what a replay was of."""
         self._runs = list(runs)
-        options = [(f"{len(runs) - at}. {run_label(run)}", at) for at, run in enumerate(runs)]
+        self._numbered = [f"{len(runs) - at}. {run_label(run)}" for at, run in enumerate(runs)]
+        options = [(label, at) for at, label in enumerate(self._numbered)]
         for choice in (self.before, self.after):
             choice.options = options
         if runs:
@@ -120,8 +126,14 @@ class ComparePanel:
         if not self._runs:
             self.table.value = notice("There are no runs yet.", "wrong")
             return
-        before, after = self._runs[self.before.value], self._runs[self.after.value]
-        self.table.value = bounded_html(compare(before, after))
+        places = self.before.value, self.after.value
+        before, after = (self._runs[place] for place in places)
+        self.table.value = _heading(*(self._numbered[place] for place in places)) + bounded_html(compare(before, after))
+
+
+def _heading(before: str, after: str) -> str:
+    said = "".join(f"<div>{name}: <b>{escape(run)}</b></div>" for name, run in (("before", before), ("after", after)))
+    return f'<div style="color:var(--jp-content-font-color1,inherit);line-height:1.4;padding-top:4px">{said}</div>'
 
 
 class BurstPanel:

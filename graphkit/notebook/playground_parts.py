@@ -36,9 +36,10 @@ def run_label(run: RunRecord) -> str:
     return f"{asked} → {run.status} in {duration(run.duration_us)}{replay}"
 
 
-def bounded_html(shown: Any) -> str:
+def bounded_html(shown: Any, html: str | None = None) -> str:
     """Return an object's HTML, or its text where that would be too much for a page."""
-    html = str(shown._repr_html_())
+    if html is None:
+        html = str(shown._repr_html_())
     return html if len(html) <= _MOST_HTML else f"<pre>{escape(repr(shown)[:_MOST_HTML])}</pre>"
 
 

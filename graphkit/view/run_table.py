@@ -62,11 +62,12 @@ def run_text(record: Run) -> str:
     return "\n".join(lines)
 
 
-def run_html(record: Run) -> str:
+def run_html(record: Run, picture: bool = True) -> str:
     """Return a run as a compact HTML table, with colours that suit light and dark themes.
 
     A bar shows each step's share of the longest step's time. Values that are large open on click. Where the record
-    knows the graph (``topology``), its picture comes first, with times, failures and the way that the event went.
+    knows the graph (``topology``), its picture comes first, with times, failures and the way that the event went;
+    ``picture=False`` leaves it out where the graph is seen already.
 
     Examples
     --------
@@ -96,7 +97,7 @@ def run_html(record: Run) -> str:
         f'<div style="color:var(--jp-content-font-color1,inherit);font-size:13px;line-height:1.4">'
         f'<div title="{escape(identity)}">{_badge(record.status)} <b>{escape(_request(record))}</b> '
         f'<span style="opacity:.7">in {escape(duration(record.duration_us))}, {_steps(record)}</span></div>'
-        f'{_picture(record)}<div style="overflow-x:auto">{table}</div>'
+        f'{_picture(record) if picture else ""}<div style="overflow-x:auto">{table}</div>'
         f'<div style="overflow-wrap:anywhere"><b>answer</b> {preview_html(record.answer)}</div>{note}</div>'
     )
 

@@ -168,3 +168,26 @@ def test_after_a_restart_of_the_kernel_the_page_fails_nowhere_and_the_cell_works
     again.ask('{"x": 20}')
     expect(again.box).to_contain_text("'y': 41")
     assert page.notebook.own_errors() == []
+
+
+def test_the_controls_stand_beside_the_graph_and_both_are_in_view_with_what_is_seen_of_a_run(
+    open_notebook: Any,
+) -> None:
+    page = Page(open_notebook("playground-wide", width=1400, height=950))
+    page.ask('{"x": 3}')
+    expect(page.box.get_by_text("Done: POST /")).to_be_visible()
+    page.view("Steps")
+    live = page.box.locator(".gk-live")
+    live.scroll_into_view_if_needed()
+    graph = live.bounding_box()
+    for name in ("Run", "Cancel"):
+        place = page.button(name).bounding_box()
+        assert place["x"] > graph["x"] + graph["width"]
+    for name in ("Run", "Cancel", "Forward ▶"):
+        expect(page.button(name)).to_be_in_viewport(ratio=1)
+    expect(live).to_be_in_viewport(ratio=1)
+    page.notebook.page.set_viewport_size({"width": 900, "height": 950})
+    page.notebook.page.wait_for_function(
+        "() => document.querySelector('.gk-live').getBoundingClientRect().bottom"
+        " <= document.querySelector('.gk-play-ask').getBoundingClientRect().top"
+    )

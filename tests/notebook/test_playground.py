@@ -17,6 +17,7 @@ from graphkit import GraphError, GraphServer, V2ModelServer, new_flow
 from graphkit.models.model_spec import Feature, ModelSpec
 from graphkit.notebook.playground import Playground
 from graphkit.notebook.playground_parts import StaticPlayground
+from graphkit.view.run_table import run_html
 
 SOON_S = 20
 NASTY = "<img src=x onerror=alert(1)>"
@@ -60,7 +61,9 @@ def test_a_request_is_sent_and_its_run_is_shown() -> None:
     run = playground.server.last_run
     assert (run.path, run.method, run.answer) == ("/p", "PUT", 10)
     assert "Done: PUT /p" in playground.status.value
-    assert playground.result.value == run._repr_html_()
+    assert playground.result.value == run_html(run, picture=False)
+    assert "<img" not in playground.result.value
+    assert "<img" in run._repr_html_()
     assert playground.selected is run
     assert [label for label, _ in playground.history.options] == [f"1. PUT /p → 200 in {label_time(run)}"]
 
@@ -171,7 +174,7 @@ def test_runs_of_cells_appear_and_a_click_shows_an_older_one() -> None:
     playground.history.value = 2
     first = playground.server.runs[0]
     assert playground.selected is first
-    assert playground.result.value == first._repr_html_()
+    assert playground.result.value == run_html(first, picture=False)
 
 
 def test_the_choice_stays_when_the_graph_changes() -> None:
@@ -219,6 +222,34 @@ def test_paths_and_examples_come_from_the_graph_and_its_models() -> None:
     until(lambda: "/v2/models/later/infer" in playground.path.options)
 
 
+def test_it_begins_with_what_was_asked_last() -> None:
+    server = play("(event)").server
+    server.test("/first", body=1)
+    server.test("/last", body={"x": [1, 2]}, method="PUT")
+    playground = server.playground()
+    assert (playground.path.value, playground.method.value) == ("/last", "PUT")
+    assert (playground.kind.value, playground.body.value) == ("JSON", '{"x": [1, 2]}')
+    assert not playground.run_button.disabled
+
+
+def test_without_runs_it_begins_with_what_a_model_says_that_it_takes() -> None:
+    class Model(V2ModelServer):
+        def load(self) -> None:
+            self.model_spec = ModelSpec(inputs=[Feature(name="a", value_type="float")])
+
+        def predict(self, request: Any) -> Any:
+            return [0]
+
+    graph = new_flow()
+    graph.to("*", "models").add_route("m", class_name=Model)
+    server = graph.to_mock_server()
+    server.test("/v2/models/m/infer", body={"inputs": [[1]]}, silent=True)
+    server.runs.clear()
+    playground = server.playground()
+    assert (playground.path.value, playground.method.value) == ("/v2/models/m/infer", "POST")
+    assert playground.body.value == '{"inputs": [[0.0]]}'
+
+
 # ---- step by step, replay, compare --------------------------------------------------------------------------------
 
 
@@ -240,6 +271,36 @@ def test_steps_forward_and_back() -> None:
     steps.back.click()
     steps.back.click()
     assert steps.place.value == 0
+
+
+def test_the_step_to_replay_from_stays_a_valid_choice_with_a_new_run() -> None:
+    playground = play("(event + 1)", "(event * 2)")
+    ask(playground, "1")
+    start = playground._steps.start
+    assert start.index == 0
+    playground._steps.forward.click()
+    assert start.value == "a"
+    ask(playground, "2")
+    assert (start.index, start.label) == (1, "a")
+    playground.server.graph["a"].handler = "(event['no'])"
+    playground._steps.place.value = 2
+    assert start.label == "b"
+    ask(playground, "3")
+    assert (start.index, start.label) == (0, "the whole run")
+
+
+def test_a_comparison_says_which_runs_it_compares() -> None:
+    playground = play("(event)")
+    for path in ("/one", "/two", "/<b>three"):
+        playground.path.value = path
+        ask(playground, "1")
+    compare = playground._compare
+    compare.before.value = 2
+    compare.button.click()
+    heading = compare.table.value.partition("<table")[0]
+    assert "1. POST /one" in heading
+    assert "3. POST /&lt;b&gt;three" in heading
+    assert "/two" not in heading
 
 
 def test_a_replay_from_a_step_after_its_code_changed_is_compared_with_its_original() -> None:
