@@ -57,7 +57,8 @@ def _made_anew(value: Any, run_id: str, place: str) -> Iterator[str]:
             below = f"{place}.{key}" if place else key
             if not isinstance(key, str) or not key.isidentifier():
                 continue  # a place cannot name it
-            if (item == run_id and isinstance(item, str)) or (key == "timestamp" and "model_name" in value):
+            # an array or a table compares item by item
+            if (isinstance(item, str) and item == run_id) or (key == "timestamp" and "model_name" in value):
                 yield below
             else:
                 yield from _made_anew(item, run_id, below)

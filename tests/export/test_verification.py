@@ -35,6 +35,28 @@ def test_ids_and_times_that_are_made_anew_do_not_count(ran):
     assert (first.ignore, second.ignore) == (("id", "timestamp"), ("timestamp",))
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "np.array(request['inputs'])[:, 0]",
+        "pd.Series([row[0] for row in request['inputs']])",
+        "pd.DataFrame(request['inputs'], columns=['a', 'b'])",
+        "[np.array([1, 2]), {'deep': pd.Series([1, 2])}]",
+    ],
+)
+def test_arrays_and_tables_in_answers_are_recorded(ran, answer):
+    notebook = ran(
+        START,
+        "import numpy as np\nimport pandas as pd",
+        f"class M(graphkit.V2ModelServer):\n    def load(self): ...\n    def predict(self, request): return {answer}",
+        "graph.to('*', name='r').respond().add_route('m', class_name=M)",
+        "server.test('m/infer', {'inputs': [[1, 2], [3, 4]]})",
+    )
+    assert notebook.export().checked == 1
+    [case] = CaseFile.load(notebook.app / "cases.yaml")
+    assert case.ignore == ("id", "timestamp")
+
+
 def test_a_different_answer_is_an_error_that_shows_it_and_nothing_is_written(ran):
     notebook = ran(
         START,
