@@ -9,18 +9,35 @@ from typing import Any, ClassVar
 
 from graphkit.core.errors import SpecWarning
 from graphkit.spec import codec
-from graphkit.spec.lost import lost_objects
+from graphkit.spec.lost import lost_objects, model_advice, model_argument
 
 
-def warn_of_lost(path: str | Path, lost: list[str]) -> None:
-    """Warn that a file lacks objects, and say what to do about it."""
-    if lost:
-        warnings.warn(
-            f"{str(path)!r} lacks what a spec cannot hold: {'; '.join(lost)}. Define it as a function or class with a "
-            f"name of its own (at the top of a cell or module), or give it to the step again after loading",
-            SpecWarning,
-            stacklevel=3,
+def warn_of_lost(path: str | Path, lost: list[str], values: Mapping[str, Mapping[str, Any]]) -> None:
+    """Warn that a file lacks objects, and say what to do about it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    lost
+        What it lacks.
+    values
+        The class arguments of each step, as they were given.
+    """
+    if not lost:
+        return
+    model = model_argument(values)
+    advice = [f"Of a model object: {model_advice(model)}"] if model is not None else []
+    if model is None or len(lost) > 1:
+        advice.append(
+            "Define it as a function or class with a name of its own (at the top of a cell or module), or give it to "
+            "the step again after loading"
         )
+    warnings.warn(
+        f"{str(path)!r} lacks what a spec cannot hold: {'; '.join(lost)}. {'. Anything else: '.join(advice)}",
+        SpecWarning,
+        stacklevel=3,
+    )
 
 
 class FormsMixin:
@@ -73,9 +90,9 @@ class FormsMixin:
         from graphkit.build.freeze import freeze
 
         self._check()
-        spec = freeze(self).spec
-        codec.write(path, codec.to_dict(spec))
-        warn_of_lost(path, lost_objects(spec))
+        frozen = freeze(self)
+        codec.write(path, codec.to_dict(frozen.spec))
+        warn_of_lost(path, lost_objects(frozen.spec), frozen.values)
 
     @classmethod
     def load(cls, path: str | Path) -> Any:

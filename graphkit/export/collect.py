@@ -24,11 +24,11 @@ from graphkit.export.values import (
     is_large,
     is_small_data,
 )
+from graphkit.spec.lost import is_model, model_advice
 
 # What a module has by itself.
 _OF_MODULES = frozenset({"__name__", "__file__", "__doc__", "__builtins__", "__spec__", "__package__", "__path__"})
 _OF_NOTEBOOKS = frozenset({"get_ipython", "In", "Out", "exit", "quit"})
-_OF_MODELS = ("predict", "predict_proba", "forward", "generate")
 
 
 class Collector:
@@ -109,7 +109,7 @@ class Collector:
             return
         value = self.value_of(name)
         chosen = self._chosen(name, value)
-        reason = self._refusal(value)
+        reason = self._refusal(name, value)
         if reason is not None and (chosen is None or not chosen.is_import):
             self._problem(name, user, reason, chosen)
         elif chosen is None:
@@ -180,7 +180,7 @@ class Collector:
                 return statement
         return None
 
-    def _refusal(self, value: Any) -> str | None:
+    def _refusal(self, name: str, value: Any) -> str | None:
         """Return why an object cannot be part of a module."""
         if isinstance(value, BaseStep):
             return "which is a part of the graph itself; reach it through the context"
@@ -190,13 +190,8 @@ class Collector:
             return "which is an open file; open it where it is used"
         if isinstance(value, (type, types.ModuleType, types.FunctionType)) or self._is_own(type(value)):
             return None
-        # a table has a transform too, but nothing to fit
-        fitted = all(callable(getattr(value, method, None)) for method in ("fit", "transform"))
-        if fitted or any(callable(getattr(value, method, None)) for method in _OF_MODELS):
-            return (
-                f"which is a model object ({type(value).__name__}) that code cannot hold: save it to a file "
-                f"(skops, ONNX or joblib), give the step its model_path, and load it there"
-            )
+        if is_model(value):
+            return f"which is a model object ({type(value).__name__}) that code cannot hold: {model_advice(name)}"
         return None
 
     def _is_own(self, cls: type) -> bool:
@@ -320,7 +315,7 @@ class Collector:
         if name in self._done or not self.knows(name):
             return
         value = self.value_of(name)
-        if self._refusal(value) is None and isinstance(value, (type, types.ModuleType)):
+        if self._refusal(name, value) is None and isinstance(value, (type, types.ModuleType)):
             self.need(name, user)
 
     def _need_unseen(self, name: str, value: Any, user: str) -> None:

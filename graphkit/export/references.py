@@ -14,6 +14,7 @@ from graphkit.export.collect import Collector
 from graphkit.export.scopes import expression_names
 from graphkit.export.values import imported_from
 from graphkit.spec import codec
+from graphkit.spec.lost import is_model, model_advice
 from graphkit.spec.steps import Router, Step, Task, children
 from graphkit.steps.catalog import is_catalogued
 
@@ -101,7 +102,7 @@ class Rewriter:
             text = self._object(value.current(self.collector.names), value.name, reference)
         elif isinstance(value, str):
             text = self._text(value, user)
-        elif callable(value):
+        elif callable(value) and not is_model(value):
             text = self._object(value, getattr(value, "__name__", reference.field[1:]), reference)
         else:
             self._refuse(reference)
@@ -156,10 +157,11 @@ class Rewriter:
         return text
 
     def _refuse(self, reference: Reference) -> None:
-        kind = type(reference.value).__name__
+        value = reference.value
+        advice = "save it to a file, give the step its path, and load it there"
         self.collector.problems.append(
-            f"{reference.user}: the argument {reference.field!r} is a value of type {kind}, which a spec cannot hold: "
-            f"save it to a file (skops, ONNX or joblib), give the step its path, and load it there"
+            f"{reference.user}: the argument {reference.field!r} is a value of type {type(value).__name__}, which a "
+            f"spec cannot hold: {model_advice(reference.field) if is_model(value) else advice}"
         )
 
     def rewritten(self, spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -128,16 +128,18 @@ class ServerForms(Exports, ServerBase):
 
         A lambda, a closure or another object that no name leads to cannot be saved: a SpecWarning names its step.
         """
-        lost = []
+        lost: list[str] = []
+        values: Mapping[str, Any] = {}
         if self._graph is not None:
             self._graph._check()
-            lost = lost_objects(freeze(self._graph).spec)
+            frozen = freeze(self._graph)
+            lost, values = lost_objects(frozen.spec), frozen.values
         struct = self.to_dict()
         initializer = struct.get("graph_initializer") or ""
         if initializer.startswith(PLACEHOLDER):
             lost.append(f"graph_initializer ({initializer.removeprefix(PLACEHOLDER)})")
         codec.write(path, struct)
-        warn_of_lost(path, lost)
+        warn_of_lost(path, lost, values)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -2,11 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from graphkit.core.held import PLACEHOLDER
 from graphkit.spec.steps import Queue, Step, Task, children
+
+_OF_MODELS = ("predict", "predict_proba", "forward", "generate")
+
+
+def is_model(value: Any) -> bool:
+    """Return whether an object is a model that was trained, or a transformer that was fitted.
+
+    >>> is_model({"a": 1}), is_model(str)
+    (False, False)
+    """
+    if isinstance(value, type):
+        return False
+    # a table has a transform too, but nothing to fit
+    fitted = all(callable(getattr(value, method, None)) for method in ("fit", "transform"))
+    return fitted or any(callable(getattr(value, method, None)) for method in _OF_MODELS)
+
+
+def model_advice(name: str = "model") -> str:
+    """Return what to do about a model object, which neither a spec nor code can hold.
+
+    Parameters
+    ----------
+    name
+        What the file may be called.
+    """
+    letters = "".join(letter if letter.isalnum() else "_" for letter in name)
+    file = f'"models/{letters or "model"}.joblib"'
+    return (
+        f"save it to a file (joblib.dump(model, {file}), or with skops or ONNX), give the step model_path={file} "
+        f"instead, and let the step's class load it: "
+        f"def load(self): file, _ = self.get_model(); self.model = joblib.load(file). "
+        f"Pickle and joblib files need allow_pickle=True when they are exported"
+    )
+
+
+def model_argument(values: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return the name of the first class argument that is a model object.
+
+    Parameters
+    ----------
+    values
+        The class arguments of each step, as they were given.
+    """
+    return next((key for args in values.values() for key, value in args.items() if is_model(value)), None)
 
 
 def lost_object(value: Any) -> Any:

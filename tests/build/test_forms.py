@@ -270,3 +270,22 @@ def test_what_was_lost_names_the_remedy_where_it_is_loaded():
         server.test(body="a")
     loaded["second"].class_args["fn"] = shout
     assert server.test(body="a")[0] == "a!"
+
+
+def test_saving_a_graph_with_a_model_object_says_what_to_do(tmp_path):
+    class Tree:
+        def predict(self, rows):
+            return rows
+
+    router = graphkit.new_router()
+    router.add_route("m", class_name="V2ModelServer", model=Tree())
+    for graph in (router, graphkit.GraphServer(router)):
+        with pytest.warns(graphkit.SpecWarning) as caught:
+            graph.save(tmp_path / "g.yaml")
+        text = str(caught[0].message)
+        assert "step 'm': class_args['model'] (" in text
+        assert "Tree). Of a model object: save it to a file" in text
+        assert 'model_path="models/model.joblib"' in text
+        assert "def load(self): file, _ = self.get_model(); self.model = joblib.load(file)" in text
+        assert "allow_pickle=True" in text
+        assert "Define it as" not in text

@@ -46,7 +46,10 @@ def test_a_model_object_is_told_with_what_to_do(ran):
     )
     assert problems(notebook) == (
         "'f' in cell 3 uses 'model' (cell 2), which is a model object (LinearRegression) that code cannot hold: save "
-        "it to a file (skops, ONNX or joblib), give the step its model_path, and load it there",
+        'it to a file (joblib.dump(model, "models/model.joblib"), or with skops or ONNX), give the step '
+        'model_path="models/model.joblib" instead, and let the step\'s class load it: '
+        "def load(self): file, _ = self.get_model(); self.model = joblib.load(file). "
+        "Pickle and joblib files need allow_pickle=True when they are exported",
     )
 
 
@@ -71,8 +74,39 @@ def test_a_model_among_class_arguments_is_told(ran):
     )
     [problem] = problems(notebook)
     assert problem.startswith(
-        "step 'r/m': the argument 'model' is a value of type LinearRegression, which a spec cannot"
+        "step 'r/m': the argument 'model' is a value of type LinearRegression, which a spec cannot hold: save it to a "
+        'file (joblib.dump(model, "models/model.joblib"), or with skops or ONNX), give the step '
+        'model_path="models/model.joblib" instead, and let the step\'s class load it: '
+        "def load(self): file, _ = self.get_model(); self.model = joblib.load(file)."
     )
+
+
+def test_what_is_advised_of_a_model_object_works(ran):
+    notebook = ran(
+        START,
+        "from pathlib import Path\nimport joblib\nfrom sklearn.linear_model import LinearRegression",
+        "model = LinearRegression().fit([[1.0], [2.0]], [1, 2])\nPath('models').mkdir()\n"
+        'joblib.dump(model, "models/model.joblib")',
+        """
+        class M(graphkit.V2ModelServer):
+            def load(self): file, _ = self.get_model(); self.model = joblib.load(file)
+            def predict(self, request): return self.model.predict(request["inputs"])
+        """,
+        'graph.to("*", name="r").respond().add_route("m", class_name=M, model_path="models/model.joblib")',
+        "server.test('m/infer', {'inputs': [[3.0]]})",
+    )
+    assert notebook.export(allow_pickle=True).checked == 1
+
+
+def test_a_model_that_can_be_called_is_told_as_a_model(ran):
+    notebook = ran(
+        START,
+        "class Net:\n    def __call__(self, x): return x\n    def forward(self, x): return x",
+        "class M(graphkit.V2ModelServer):\n    def predict(self, request): return [1]",
+        "graph.to('*', name='r').respond().add_route('m', class_name=M, net=Net())",
+    )
+    [problem] = problems(notebook)
+    assert 'model_path="models/net.joblib"' in problem
 
 
 def test_the_graph_itself_and_open_files_are_told(ran, tmp_path):
