@@ -265,7 +265,7 @@ class BaseStep(FormsMixin):
 
     def error_handler(
         self,
-        name: str | None = None,
+        name: Any = None,
         class_name: Any = None,
         handler: Any = None,
         before: Any = None,
@@ -280,7 +280,8 @@ class BaseStep(FormsMixin):
         Parameters
         ----------
         name, class_name, handler, function, full_event, input_path, result_path, **class_args
-            The handler, as in :meth:`to`. Its event carries ``error = {step name: message}`` and ``origin_state``.
+            The handler, as in :meth:`to`; a function or class may stand first, and its name second.
+            Its event carries ``error = {step name: message}`` and ``origin_state``.
         before
             Name or names of the steps at which the flow goes on. Without it the handler's result is the answer.
 

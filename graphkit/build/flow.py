@@ -306,6 +306,15 @@ class RootFlowStep(MockServerMixin, FlowStep):
 def new_flow(name: str | None = None, engine: str | None = "async") -> RootFlowStep:
     """Start a flow without a server.
 
+    Parameters
+    ----------
+    name
+        Name of the flow; pictures and the server's own answers show it.
+    engine
+        ``"async"`` or ``"sync"``, as in MLRun. Both run every graph in the same way, steps that are ``async def`` and
+        queues too, so that there is no need to choose: it is kept for graphs that go to MLRun, where ``"sync"`` is
+        for plain steps only.
+
     Raises
     ------
     GraphError

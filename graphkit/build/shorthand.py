@@ -13,10 +13,13 @@ from graphkit.build.steps import ErrorStep, RouterStep, TaskStep
 from graphkit.core.errors import GraphError
 from graphkit.core.expr import is_expression
 from graphkit.spec import codec
-from graphkit.spec.keywords import no_arguments
+from graphkit.spec.keywords import misspelt, no_arguments
 
 #: Beginnings of class names that carry a dot but belong to the step's path.
 _DEFAULT_NAMES = {"$remote": "remote"}
+_MADE_OF = ("class_name", "handler")
+#: Methods that a user most likely means who gives an object as a step, the likeliest first.
+_USUAL_METHODS = ("do", "predict", "transform", "run")
 
 
 def make_step(
@@ -53,7 +56,7 @@ def make_step(
     if isinstance(class_name, str) and class_name.startswith("*"):
         step: Any = _router(class_name[1:], name, handler, class_args)
     else:
-        class_name, handler = _bare(class_name, handler)
+        class_name, handler = _bare(class_name, handler, class_args)
         _check_keywords(class_name, name, handler, class_args)
         step = TaskStep(class_name, class_args, handler, name or derived_name(class_name, handler))
     return _with_fields(step, given)
@@ -99,11 +102,13 @@ def make_error_step(
     class_args: Mapping[str, Any],
 ) -> ErrorStep:
     """Return a new error handler; raises GraphError when nothing says what it does."""
+    if callable(name) and (class_name is None or isinstance(class_name, str)):
+        class_name, name = name, class_name  # written as in to(function, "name")
     if name is not None and not isinstance(name, str):
         raise GraphError(f"name is a text, found {_described(name)}: a function is given as handler=...")
-    class_name, handler = _bare(class_name, handler)
     if class_name is None and handler is None:
-        raise GraphError("an error handler needs class_name or handler")
+        raise GraphError(f"an error handler needs class_name or handler{misspelt(class_args, _MADE_OF)}")
+    class_name, handler = _bare(class_name, handler, class_args)
     _check_keywords(class_name, name, handler, class_args)
     return ErrorStep(
         class_name,
@@ -164,10 +169,10 @@ def derived_name(class_name: Any, handler: Any) -> str:
     return name
 
 
-def _bare(class_name: Any, handler: Any) -> tuple[Any, Any]:
+def _bare(class_name: Any, handler: Any, class_args: Mapping[str, Any]) -> tuple[Any, Any]:
     """Tell a bare function given in the first place from a class."""
     if not class_name and not handler:
-        raise GraphError("a step needs class_name or handler")
+        raise GraphError(f"a step needs class_name or handler{misspelt(class_args, _MADE_OF)}")
     if class_name is None or isinstance(class_name, (str, type)):
         if isinstance(class_name, str) and is_expression(class_name) and handler is None:
             return None, class_name
@@ -175,10 +180,19 @@ def _bare(class_name: Any, handler: Any) -> tuple[Any, Any]:
     if not callable(class_name):
         raise GraphError(
             f"a step is made of a class, a function, a name, a step or its dict; found {type(class_name).__name__}"
+            f"{_method_of(class_name)}"
         )
     if handler is not None:
         raise GraphError(f"{_described(class_name)} is a function, so that handler={handler!r} has no class to be in")
     return None, class_name
+
+
+def _method_of(value: Any) -> str:
+    """Return how the method of an object is given instead of the object, as the end of a message."""
+    for name in _USUAL_METHODS:
+        if callable(getattr(value, name, None)):
+            return f" object; give its method: {type(value).__name__}(...).{name}"
+    return ""
 
 
 def _check_keywords(class_name: Any, name: str | None, handler: Any, class_args: Mapping[str, Any]) -> None:

@@ -220,6 +220,16 @@ def choices(allowed: Iterable[str], most: int = 12) -> str:
     return shown + (f" and {len(names) - most} more" if len(names) > most else "") or "none"
 
 
+def either(allowed: Iterable[str]) -> str:
+    """Return the allowed names as the end of a sentence such as "mode is ...".
+
+    >>> either(["b", "a", "c"])
+    "'a', 'b' or 'c'"
+    """
+    names = [repr(name) for name in sorted({str(item) for item in allowed})]
+    return " or ".join([", ".join(names[:-1]), *names[-1:]] if len(names) > 1 else names)
+
+
 def _listed(problems: Sequence[str]) -> str:
     if len(problems) < 2:
         return "".join(problems)

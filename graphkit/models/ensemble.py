@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any, ClassVar
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
-from graphkit.core.errors import BadRequest, GraphError, GraphkitError, StepError, choices, nearest, told
+from graphkit.core.errors import BadRequest, GraphError, GraphkitError, StepError, choices, either, nearest, told
 from graphkit.core.event import Event
 from graphkit.models.addresses import Address
 from graphkit.models.parallel import ExecutorType, ParallelRun
@@ -423,7 +423,7 @@ def _vote_type(value: VoteType | str | None, name: str) -> str | None:
     except ValueError:
         known = [str(item) for item in VoteType]
         raise GraphError(
-            f"ensemble {name!r}: vote_type is {choices(known)}, found {value!r}{nearest(str(value), known)}"
+            f"ensemble {name!r}: vote_type is {either(known)}, found {value!r}{nearest(str(value), known)}"
         ) from None
 
 

@@ -16,7 +16,7 @@ from graphkit.core.errors import (
     ModelNotFound,
     ModelNotReady,
     StepError,
-    choices,
+    either,
     nearest,
     told,
 )
@@ -176,5 +176,5 @@ def _executor(value: ExecutorType | str | None, name: str) -> ExecutorType:
     except ValueError:
         known = [str(item) for item in ExecutorType]
         raise GraphError(
-            f"router {name!r}: executor_type is {choices(known)}, found {value!r}{nearest(str(value), known)}"
+            f"router {name!r}: executor_type is {either(known)}, found {value!r}{nearest(str(value), known)}"
         ) from None

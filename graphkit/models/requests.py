@@ -36,8 +36,16 @@ def check_inputs(request: Any, who: str, arrays: bool = False) -> Any:
     inputs = request["inputs"]
     if isinstance(inputs, (list, Tensors)) or (arrays and hasattr(inputs, "__array__")):
         return request
-    hint = "; give it as a list: .tolist()" if callable(getattr(inputs, "tolist", None)) else ""
-    raise BadRequest(f"{who} expects 'inputs' to be a list, found {kind(inputs)}{hint}")
+    raise BadRequest(f"{who} expects 'inputs' to be a list, found {kind(inputs)}{_as_list(inputs)}")
+
+
+def _as_list(inputs: Any) -> str:
+    """Return how an array or a table is made into a list, as the end of a message."""
+    if callable(getattr(inputs, "tolist", None)):
+        return "; give it as a list: .tolist()"
+    if not hasattr(inputs, "columns"):
+        return ""
+    return f"; give its rows as a list: {'.values' if hasattr(inputs, 'values') else '.to_numpy()'}.tolist()"
 
 
 def request_copies(request: dict[str, Any], count: int) -> list[Any]:

@@ -69,13 +69,13 @@ class V2ModelServer(Batched, Component):
 
     Examples
     --------
-    >>> from graphkit.core.event import Event
+    >>> from graphkit import create_graph_server
     >>> class Doubler(V2ModelServer):
     ...     def predict(self, request):
     ...         return [2 * x for x in request["inputs"]]
-    >>> model = Doubler(name="doubler:1")
-    >>> model.post_init()
-    >>> answer = model.do_event(Event({"inputs": [1, 2]}, path="infer")).body
+    >>> server = create_graph_server()
+    >>> _ = server.add_model("doubler:1", class_name=Doubler)
+    >>> answer = server.test("doubler/versions/1/infer", {"inputs": [1, 2]})
     >>> answer["model_name"], answer["model_version"], answer["outputs"]
     ('doubler', '1', [2, 4])
     """
@@ -289,7 +289,12 @@ class V2ModelServer(Batched, Component):
         if type(body) is not dict or type(body.get("inputs")) is not list:
             return None
         stamp = self._stamps.now()
-        outputs = self.predict(body.copy())
+        try:
+            outputs = self.predict(body.copy())
+        except AttributeError as exc:
+            if self._lacks_model(exc):
+                raise self._without_model(exc) from exc
+            raise
         answer = {
             "id": event.id if "id" not in body or body["id"] is None else body["id"],
             "model_name": self.name,
@@ -361,6 +366,8 @@ class V2ModelServer(Batched, Component):
                     result = self.predict(request) if self.batcher is None else self.batcher.ask(request)
             except Exception as exc:
                 self._track_failure(call, request, exc)
+                if self._lacks_model(exc):
+                    raise self._without_model(exc) from exc
                 raise
             if type(result) not in PLAIN_TYPES and is_awaitable(result):
                 return then(self._asked_later(call, request, result), partial(self._go_on, call, 3, request))
@@ -376,6 +383,16 @@ class V2ModelServer(Batched, Component):
             self._track(call, request, result)
         original, event.body = event.body, result
         return event if self._put is None else self._placed(original, event)
+
+    def _lacks_model(self, exc: Exception) -> bool:
+        """Whether a prediction failed since nobody ever gave this model the object that it asks."""
+        if self.model is not None or type(self).load is not V2ModelServer.load:
+            return False
+        return isinstance(exc, AttributeError) and exc.obj is None and exc.name in ("predict", "predict_proba")
+
+    def _without_model(self, exc: Exception) -> AttributeError:
+        remedy = "give model=, or model_path= and a class with a load method"
+        return AttributeError(f"{exc}: model {self.name!r} has no model object, {remedy}")
 
     def _check_given_back(self, event: Any, hook: str) -> None:
         """Refuse a request that a hook has lost; a body that was nothing from the start is the caller's fault."""

@@ -15,6 +15,7 @@ from graphkit.runtime.graph import BoundGraph
 from graphkit.runtime.records import Runs
 from graphkit.runtime.resolve import as_namespace
 from graphkit.server.binding import Binding
+from graphkit.server.model_words import is_model, named, no_class
 from graphkit.server.parameters import OWN_LOG, check_parameters, checked_mode, count_of, log_stream_of
 from graphkit.server.roots import as_root, find_router, initializer_of, new_root
 from graphkit.server.secrets import SecretStore
@@ -147,7 +148,11 @@ class ServerBase:
         """
         router = find_router(self._graph, router_step)
         if class_name is None and "handler" not in class_args:
-            raise GraphError(f"the model {key!r} needs a class_name")
+            raise GraphError(no_class(key, model_path, class_args))
+        if is_model(model_path):
+            raise GraphError(
+                f"the model {key!r}: model_path is an address, found {named(model_path)}: give it as model="
+            )
         if model_path is not None:
             class_args["model_path"] = model_path
         return router.add_route(key, class_name=class_name, **class_args)

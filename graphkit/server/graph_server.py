@@ -7,7 +7,7 @@ from typing import Any
 
 from graphkit.build.flow import RootFlowStep
 from graphkit.build.steps import RouterStep
-from graphkit.core.errors import GraphkitError, StepError
+from graphkit.core.errors import GraphError, GraphkitError, StepError
 from graphkit.core.event import Event, Response
 from graphkit.core.namespace import caller_namespace
 from graphkit.runtime.graph import BoundGraph
@@ -234,6 +234,11 @@ def create_graph_server(
     current_function
         The child function that the server is.
 
+    Raises
+    ------
+    GraphError
+        If the graph is given in the place of ``parameters``, which come first.
+
     Examples
     --------
     >>> from graphkit import V2ModelServer
@@ -246,6 +251,8 @@ def create_graph_server(
     >>> server.test("my/infer", {"inputs": [1, 2]})["outputs"]
     [2, 4]
     """
+    if isinstance(parameters, (RouterStep, RootFlowStep)):
+        raise GraphError(f"parameters is a dict, found the graph {parameters!r}: give it as graph=")
     server = GraphServer(graph if graph is not None else RouterStep(), parameters, load_mode, verbose=verbose, **kwargs)
     server.set_current_function(current_function)
     return server

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from graphkit.core.errors import GraphError, choices, nearest
+from graphkit.core.errors import GraphError, either, nearest
 
 #: Name of the file beside a graph that holds settings, in its part ``server``.
 FILE = "settings.yaml"
@@ -187,7 +187,7 @@ def _problems(settings: Settings) -> list[str]:
     for name, allowed in CHOICES.items():
         value = getattr(settings, name)
         if value not in allowed:
-            problems.append(f"{name} is {choices(allowed)}, found {value!r}{nearest(str(value), allowed)}")
+            problems.append(f"{name} is {either(allowed)}, found {value!r}{nearest(str(value), allowed)}")
     for name, least in _AT_LEAST.items():
         if not getattr(settings, name) >= least:
             problems.append(f"{name} must be {least} or more, found {getattr(settings, name)!r}")

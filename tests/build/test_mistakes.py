@@ -200,3 +200,44 @@ def test_inputs_given_as_an_array_are_told_how_to_become_a_list() -> None:
 
 def test_completion_shows_public_names_only() -> None:
     assert dir(graphkit) == sorted(graphkit.__all__)
+
+
+class Predictor:
+    def predict(self, body: Any) -> Any:
+        return body
+
+
+def test_a_misspelt_handler_is_told_where_nothing_says_what_a_step_does() -> None:
+    with pytest.raises(GraphError) as caught:
+        graphkit.new_flow().to(name="x", hander="aa")
+    assert str(caught.value) == "a step needs class_name or handler, found 'hander', did you mean 'handler'?"
+
+
+def test_arguments_beside_a_function_are_told_how_to_be_given() -> None:
+    graph = graphkit.new_flow()
+    with pytest.raises(GraphError, match=r"found 'k'; give functools\.partial\(function, k=\.\.\.\) and a name, or a"):
+        graph.to(add_one, k=5)
+    assert list(graph) == []
+
+
+def test_an_object_as_a_step_is_told_to_give_its_method() -> None:
+    graph = graphkit.new_flow()
+    with pytest.raises(GraphError, match=r"found Predictor object; give its method: Predictor\(\.\.\.\)\.predict$"):
+        graph.to(Predictor())
+    with pytest.raises(GraphError, match=r"found int$"):
+        graph.to(3)
+    graph.to(Predictor().predict).respond()
+    assert graph.to_mock_server().test(body=1) == 1
+
+
+def caught_by(body: Any) -> Any:
+    return "caught"
+
+
+@pytest.mark.parametrize(("given", "name"), [((caught_by,), "caught_by"), ((caught_by, "rescue"), "rescue")])
+def test_an_error_handler_may_be_given_as_the_function_alone(given: Any, name: str) -> None:
+    graph = graphkit.new_flow()
+    graph.to(fail).respond()
+    graph.error_handler(*given)
+    assert graph.on_error == name
+    assert graph.to_mock_server(namespace=globals()).test(body=1) == "caught"

@@ -288,7 +288,9 @@ def test_what_cannot_be_a_route_is_refused(key, given, message):
     [
         ({}, "an error handler needs class_name or handler|a step needs class_name or handler"),
         ({"name": "x"}, "needs class_name or handler"),
-        ({"name": clean}, "name is a text, found 'clean': a function is given as handler="),
+        ({"name": 3}, "name is a text, found 'int': a function is given as handler="),
+        ({"name": clean, "class_name": clean}, "name is a text, found 'clean': a function is given as handler="),
+        ({"name": "x", "hander": "aa"}, "needs class_name or handler, found 'hander', did you mean 'handler'"),
         ({"handler": lambda event: event}, "gives no name to its step"),
     ],
 )

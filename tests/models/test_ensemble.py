@@ -529,7 +529,7 @@ def test_an_ensemble_without_models_says_so(ask):
 
 
 def test_an_unknown_vote_type_is_refused_with_those_there_are():
-    with pytest.raises(GraphError, match="vote_type is 'classification', 'regression', found 'regress', did you mean"):
+    with pytest.raises(GraphError, match="vote_type is 'classification' or 'regression', found 'regress', did you"):
         VotingEnsemble(vote_type="regress")
 
 

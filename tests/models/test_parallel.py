@@ -174,7 +174,7 @@ def test_models_are_asked_for_the_operation_below_the_prefix(ask, routes_of):
 
 def test_an_unknown_executor_is_refused_with_those_there_are():
     with pytest.raises(
-        GraphError, match="executor_type is 'array', 'process', 'thread', found 'threads', did you mean 'thread'"
+        GraphError, match="executor_type is 'array', 'process' or 'thread', found 'threads', did you mean 'thread'"
     ):
         ParallelRun(executor_type="threads")
     assert ParallelRun(executor_type=None).executor_type == "thread"

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from graphkit.core.errors import BadRequest
-from graphkit.models.requests import body_of
+from graphkit.models.requests import body_of, check_inputs
 
 
 @pytest.mark.parametrize("body", ['{"inputs": [1]}', b'{"inputs": [1]}', bytearray(b'{"inputs": [1]}')])
@@ -45,3 +45,13 @@ def test_an_image_becomes_one_input():
 @pytest.mark.parametrize("body", [[1, 2], None, 5, b"", "", {"a": 1}])
 def test_objects_and_empty_text_stay_as_they_are(body):
     assert body_of(body, None, "inputs", "router 'r'") is body
+
+
+def test_a_table_as_inputs_is_told_how_it_becomes_a_list():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"a": [1, 2]})
+    with pytest.raises(BadRequest, match=r"to be a list, found .*; give its rows as a list: \.values\.tolist\(\)$"):
+        check_inputs({"inputs": table}, "model 'm'")
+    with pytest.raises(BadRequest, match=r"; give it as a list: \.tolist\(\)$"):
+        check_inputs({"inputs": table["a"]}, "model 'm'")
+    assert check_inputs({"inputs": table.values.tolist()}, "model 'm'") == {"inputs": [[1], [2]]}

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from graphkit import create_graph_server
 from graphkit.core.context import StreamContext
 from graphkit.core.errors import BadRequest, GraphError, ModelNotReady, StepError
 from graphkit.core.event import Event, Response
@@ -733,3 +734,28 @@ def test_without_a_stream_nothing_is_recorded(ask, make_context):
 def test_repr_is_stable():
     assert repr(Doubler(name="d")) == "Doubler(name='d')"
     assert Doubler().name == "Doubler"
+
+
+class Asking(V2ModelServer):
+    def predict(self, request):
+        return self.model.predict(request["inputs"])
+
+
+class AskingWithHook(Asking):
+    def validate(self, request, operation):
+        return request
+
+
+class Loading(Asking):
+    def load(self):
+        pass
+
+
+@pytest.mark.parametrize(("cls", "remedy"), [(Asking, True), (AskingWithHook, True), (Loading, False)])
+def test_a_model_that_was_given_no_object_to_ask_says_how_to_give_it(cls, remedy):
+    server = create_graph_server()
+    server.add_model("m", class_name=cls)
+    with pytest.raises(StepError, match="'NoneType' object has no attribute 'predict'") as caught:
+        server.test("m/infer", {"inputs": [1]})
+    told = "model 'm' has no model object, give model=, or model_path= and a class with a load method"
+    assert (told in str(caught.value)) is remedy

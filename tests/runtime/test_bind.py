@@ -561,7 +561,10 @@ def test_every_constructor_that_fails_is_told_and_the_first_is_chained(new_graph
 def test_a_function_takes_no_class_arguments(new_graph: Any) -> None:
     graph = new_graph()
     graph.add_step(name="f", handler=str).class_args["size"] = 1
-    assert problems_of(graph) == ["step 'f': a function takes no class arguments, found 'size'"]
+    assert problems_of(graph) == [
+        "step 'f': a function takes no class arguments, found 'size'; "
+        "give functools.partial(function, size=...) and a name, or a class with these arguments"
+    ]
 
 
 def test_placeholders_of_a_saved_spec_ask_for_their_object(new_graph: Any) -> None:

@@ -56,7 +56,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         ({"tls_cert": "a.pem"}, "give both"),
         ({"reload": True, "workers": 2}, "reload works with one worker"),
         ({"api_keys": ("",)}, "an empty key"),
-        ({"metrics": "all"}, "metrics is 'auto', 'off', 'requests', 'steps'"),
+        ({"metrics": "all"}, "metrics is 'auto', 'off', 'requests' or 'steps'"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(settings: dict[str, Any], message: str) -> None:

@@ -320,3 +320,33 @@ def test_the_same_key_again_replaces_the_model() -> None:
     assert server.test("m/infer", {"inputs": [1]})["outputs"] == [1]
     server.add_model("m", class_name=Model, factor=2)
     assert server.test("m/infer", {"inputs": [1]})["outputs"] == [2]
+
+
+class Estimator:
+    def predict(self, rows: Any) -> Any:
+        return rows
+
+
+def test_a_misspelt_class_name_of_a_model_is_told() -> None:
+    with pytest.raises(GraphError) as caught:
+        create_graph_server().add_model("m", clas_name=Model, model=1)
+    assert str(caught.value) == "the model 'm' needs a class_name, found 'clas_name', did you mean 'class_name'?"
+
+
+def test_a_ready_model_without_a_class_is_told_how_its_class_is_written() -> None:
+    server = create_graph_server()
+    with pytest.raises(GraphError) as caught:
+        server.add_model("m", model=Estimator())
+    said = str(caught.value)
+    assert said.startswith("the model 'm' needs a class_name; the class says how an object of type Estimator is asked:")
+    assert "    class MyModel(graphkit.V2ModelServer):\n        def predict(self, request):\n" in said
+    with pytest.raises(GraphError, match="needs a class_name, found an object of type Estimator as model_path; the"):
+        server.add_model("m", Estimator())
+    with pytest.raises(GraphError, match="model_path is an address, found an object of type Estimator: give it as m"):
+        server.add_model("m", Estimator(), class_name=Model)
+    assert not server.graph.routes
+
+
+def test_a_graph_in_the_place_of_the_parameters_is_told() -> None:
+    with pytest.raises(GraphError, match=r"parameters is a dict, found the graph .*: give it as graph="):
+        create_graph_server(new_flow())

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from graphkit.core.current import CURRENT_STEP
-from graphkit.core.errors import GraphError, MissingExtra, choices, nearest, told
+from graphkit.core.errors import GraphError, MissingExtra, either, nearest, told
 from graphkit.models.v2 import V2ModelServer
 from graphkit.runtime.user_code import own_exception, user_traceback
 from graphkit.server.http.logs import name_of
@@ -226,7 +226,7 @@ def set_up_spans(environ: Mapping[str, str] | None = None) -> None:
         return
     wish = environ.get("OTEL_TRACES_EXPORTER", "otlp")
     if wish not in _EXPORTERS:
-        raise GraphError(f"OTEL_TRACES_EXPORTER is {choices(_EXPORTERS)}, found {wish!r}{nearest(wish, _EXPORTERS)}")
+        raise GraphError(f"OTEL_TRACES_EXPORTER is {either(_EXPORTERS)}, found {wish!r}{nearest(wish, _EXPORTERS)}")
     if wish == "none":
         return
     resources: Any = _load("sdk.resources")
