@@ -255,6 +255,9 @@ def _moment(value: Any) -> dt.datetime | None:
 
 def _worded(found: Difference, old: Any = None, new: Any = None) -> str:
     path = f"{found.path}: " if found.path else ""
+    for side, there, other in (("before", found.expected, found.found), ("after", found.found, found.expected)):
+        if isinstance(other, Nothing):
+            return f"{path}only {side}, {_kind(there)}"
     if _is_large(found.expected) or _is_large(found.found):
         return f"{path}{_kind(found.expected)} -> {_kind(found.found)}"
     text = f"{path}{_short(found.expected)} -> {_short(found.found)}"
@@ -274,4 +277,4 @@ def _kind(value: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    return "nothing" if isinstance(value, Nothing) else preview(value, _SHOWN)
+    return preview(value, _SHOWN)

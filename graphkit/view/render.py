@@ -111,7 +111,12 @@ def render(
         try:
             return _run([renderer.program, *options], dot, timeout_s)
         except _FailedError as exc:
-            failures.append(f"{renderer.program}: {exc}")
+            said, unknown, _ = str(exc).partition(" not recognized. Use one of:")
+            if unknown:  # what follows are this build's own formats, most of which graphkit does not know
+                said += (
+                    f" is not among the formats it was built with; others are {choices(FORMATS - {format}, most=30)}"
+                )
+            failures.append(f"{renderer.program}: {said}")
     raise GraphkitError(f"the picture could not be drawn as {format}: " + "; ".join(failures))
 
 

@@ -48,7 +48,7 @@ def run_text(record: Run) -> str:
       answer: 4
     """
     shown = list(record.steps)[:_MOST_STEPS]
-    rows = [("step", "kind", "time", "input", "output"), *(_text_row(step) for step in shown)]
+    rows = [("step", "kind", "time", "input", "output"), *map(_text_row, shown, _ways(record, shown))]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = [_headline(record)]
     if shown:
@@ -78,7 +78,7 @@ def run_html(record: Run, picture: bool = True) -> str:
     """
     shown = list(record.steps)[:_MOST_STEPS]
     longest = max((_us(step) for step in shown), default=0.0)
-    rows = [_html_row(step, longest) for step in shown]
+    rows = [_html_row(step, longest, way) for step, way in zip(shown, _ways(record, shown), strict=True)]
     if _hidden(record):
         rows.append(f'<tr><td colspan="5" style="{_CELL}">… {_hidden(record):,} more steps</td></tr>')
     head = "".join(
@@ -169,17 +169,25 @@ def _us(step: StepRun) -> float:
     return step.duration_us or 0.0
 
 
-def _text_row(step: StepRun) -> tuple[str, str, str, str, str]:
+def _text_row(step: StepRun, way: str) -> tuple[str, str, str, str, str]:
     output = f"failed: {_line(step.error)}" if step.error else preview(step.output, _TEXT_WIDTH)
     name = middle(_line(step.name), _MOST_NAME)
-    return name, str(step.kind), duration(step.duration_us), preview(step.input, _TEXT_WIDTH), shortened(output, 120)
+    took = duration(step.duration_us) + way
+    return name, str(step.kind), took, preview(step.input, _TEXT_WIDTH), shortened(output, 120)
+
+
+def _ways(record: Run, shown: list[StepRun]) -> list[str]:
+    """Return how each step came into a run that took some over from another: ``as recorded``, or it ran."""
+    if not any(getattr(step, "replayed", False) for step in record.steps):
+        return [""] * len(shown)
+    return [", as recorded" if getattr(step, "replayed", False) else ", ran" for step in shown]
 
 
 def _line(text: Any) -> str:
     return showable(str(text)).replace("\n", " ")
 
 
-def _html_row(step: StepRun, longest: float) -> str:
+def _html_row(step: StepRun, longest: float, way: str) -> str:
     share = round(100 * _us(step) / longest) if longest else 0
     style = f"border-bottom:1px solid {_LINE}" + (f";background:{_WRONG}" if step.error else "")
     bar = f"background:linear-gradient(to right,{_BAR} {share}%,transparent {share}%)"
@@ -188,7 +196,7 @@ def _html_row(step: StepRun, longest: float) -> str:
         f'<tr style="{style}"><td style="{_CELL};font-weight:600">{_name_html(_line(step.name))}</td>'
         f'<td style="{_CELL}"><span style="opacity:.7">{escape(str(step.kind))}</span></td>'
         f'<td style="{_CELL}"><div style="min-width:70px;white-space:nowrap;padding:0 4px;{bar}">'
-        f"{escape(duration(step.duration_us))}</div></td>"
+        f"{escape(duration(step.duration_us) + way)}</div></td>"
         f'<td style="{_CELL}"><div style="{_VALUE}">{preview_html(step.input)}</div></td>'
         f'<td style="{_CELL}"><div style="{_VALUE}">{output}</div></td></tr>'
     )

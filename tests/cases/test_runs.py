@@ -160,3 +160,10 @@ def test_only_records_can_be_compared() -> None:
 
 def test_it_is_part_of_the_package() -> None:
     assert graphkit.compare is compare
+
+
+def test_a_key_that_only_one_run_has_is_said_to_be_in_that_one_only() -> None:
+    with_error, without = run_of("({'error': {'a': 'x'}})"), run_of("({'b': 1})")
+    assert compare(with_error, without).answer == "error: only before, {'a': 'x'}"
+    assert compare(without, with_error).answer == "b: only before, 1"
+    assert compare(run_of("({'b': 1})"), run_of("({'b': 1, 'c': 2})")).answer == "c: only after, 2"

@@ -140,3 +140,15 @@ def test_dots_per_inch_change_bitmaps() -> None:
 
 def test_other_layouts_can_be_asked_for() -> None:
     assert render(DOT, "plain", engine="neato") != render(DOT, "plain")
+
+
+def test_a_format_that_graphviz_lacks_is_told_with_those_that_graphkit_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = 'Format: "bmp" not recognized. Use one of: canon cmap vrml xlib'
+    monkeypatch.setenv(SETTING, str(program(tmp_path, "mine", f"echo '{said}' >&2; exit 1")))
+    with pytest.raises(
+        GraphkitError, match=r"could not be drawn as bmp: .*built with; others are 'canon', .*'svg'"
+    ) as e:
+        render(DOT, "bmp")
+    assert "vrml" not in str(e.value)

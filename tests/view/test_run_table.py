@@ -175,3 +175,13 @@ def test_a_note_on_the_answer_stands_beneath_it() -> None:
     record.note = "Several <ends>."
     assert run_text(record).endswith("  Several <ends>.")
     assert "Several &lt;ends&gt;." in run_html(record)
+
+
+def test_a_replay_says_which_steps_were_taken_over_and_which_ran() -> None:
+    replay = run(step("a", replayed=True), step("b", replayed=False))
+    lines = run_text(replay).splitlines()
+    assert "10 µs, as recorded" in lines[2]
+    assert "10 µs, ran" in lines[3]
+    html = run_html(replay)
+    assert html.count("10 µs, as recorded<") == html.count("10 µs, ran<") == 1
+    assert "ran" not in run_text(run(step("a", replayed=False)))
