@@ -37,7 +37,7 @@ class Display:
 
     def __call__(self, root: Any, include: Any = None, exclude: Any = None) -> Any:
         """Return the static forms of a graph; where a page looks on, the live view is displayed before them."""
-        shell = _shell_of_notebook()
+        shell = shell_of_notebook()
         if shell is None or root._parent is not None:
             return _static(root, include, exclude)
         if importlib.util.find_spec("anywidget") is None:
@@ -49,7 +49,7 @@ class Display:
             if (include is None or WIDGET in include) and WIDGET not in (exclude or ()):
                 view, metadata = live.view()
                 shell.display_pub.publish(view, metadata)
-                static = _hidden_while_live(static, live.twin)
+                static = hidden_while_live(static, live.twin)
             return static
         except Exception as exc:  # a graph is shown even where widgets do not work; the reason stands beside it
             bundle = _static(root, include, exclude)
@@ -80,7 +80,7 @@ class Display:
                 picture.look_again()
 
 
-def _shell_of_notebook() -> Any:
+def shell_of_notebook() -> Any:
     """Return the kernel's shell if a page is looking on that could show a widget, else ``None``.
 
     Programs that only execute notebooks, such as nbconvert and nbval, take no input; what they keep is read where the
@@ -121,7 +121,8 @@ _STYLE = (
 )
 
 
-def _hidden_while_live(bundle: dict[str, Any], twin: str) -> dict[str, Any]:
+def hidden_while_live(bundle: dict[str, Any], twin: str) -> dict[str, Any]:
+    """Return static forms that are not seen while a live view with this class of ``twin`` is on the page."""
     if _HTML in bundle:
         bundle[_HTML] = f'<div class="gk-static {twin}">{_STYLE}{bundle[_HTML]}</div>'
     return bundle

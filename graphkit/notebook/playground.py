@@ -16,6 +16,7 @@ import ipywidgets as w
 
 from graphkit.core.errors import GraphkitError
 from graphkit.notebook.asking import Example, body_text, examples_of, paths_of, read_typed
+from graphkit.notebook.display import WIDGET, hidden_while_live, shell_of_notebook
 from graphkit.notebook.live import LiveGraph
 from graphkit.notebook.pacing import Pacer
 from graphkit.notebook.playground_panels import BurstPanel, ComparePanel, StepPanel
@@ -322,7 +323,13 @@ class Playground(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **kwargs: Any) -> Any:
         made = super()._repr_mimebundle_(include=include, exclude=exclude, **kwargs)
         data, metadata = made if isinstance(made, tuple) else (made or {}, {})
-        return {**data, **static_forms(self.server, include, exclude)}, metadata
+        static = static_forms(self.server, include, exclude)
+        shell = shell_of_notebook()
+        if shell is None or WIDGET not in data:
+            return {**data, **static}, metadata
+        # as with a graph: without its kernel, the one output says that it is not there, and the other is seen
+        shell.display_pub.publish({WIDGET: data[WIDGET]}, metadata)
+        return hidden_while_live(static, self.live.twin), {}
 
     def __repr__(self) -> str:
         return f"Playground({escape(repr(self.server), quote=False)})"

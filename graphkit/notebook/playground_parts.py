@@ -9,7 +9,7 @@ from typing import Any
 from graphkit.build.picture import topology_of
 from graphkit.runtime.records import RunRecord
 from graphkit.view.bundle import mime_bundle
-from graphkit.view.run_table import duration
+from graphkit.view.run_table import duration, run_html
 from graphkit.view.text import shortened, showable
 
 VIEWS = ("Result", "Steps", "Compare", "Burst")
@@ -64,7 +64,7 @@ def static_forms(
     forms = mime_bundle(topology_of(server.graph), include=include, exclude=exclude)
     run, line = server.last_run, _INSTALL if hint else ""
     if "text/html" in forms:
-        table = "" if run is None else bounded_html(run)
+        table = "" if run is None else bounded_html(run, run_html(run, picture=False))  # one picture is enough
         forms["text/html"] = forms["text/html"] + table + (notice(line) if line else "")
     if "text/plain" in forms:
         forms["text/plain"] = "\n".join(filter(None, [forms["text/plain"], "" if run is None else repr(run), line]))

@@ -191,3 +191,19 @@ def test_the_controls_stand_beside_the_graph_and_both_are_in_view_with_what_is_s
         "() => document.querySelector('.gk-live').getBoundingClientRect().bottom"
         " <= document.querySelector('.gk-play-ask').getBoundingClientRect().top"
     )
+
+
+def test_opened_again_without_its_kernel_there_is_the_picture_with_the_last_run(open_notebook: Any) -> None:
+    book = open_notebook("playground-saved")
+    book.run(GRAPH.replace("playground = ", "_ = server.test(body={'x': 1})\nplayground = "))
+    cell = book.cell(-1)
+    cell.locator(".graphkit-playground .gk-live").wait_for()
+    expect(cell.locator(".gk-static")).to_be_hidden()
+    saved = book.save()
+    book.page.close()
+    # what was saved here is trusted; another file has another kernel, which knows none of its widgets
+    again = open_notebook("playground-reopened", book=saved)
+    cell = again.cell(-1)
+    expect(cell.locator(".gk-static img")).to_be_visible()
+    expect(cell.locator(".gk-static table")).to_contain_text("label")
+    expect(cell.get_by_text("Error displaying widget")).to_be_hidden()
