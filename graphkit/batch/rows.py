@@ -44,7 +44,10 @@ class Chunk:
         if not isinstance(self.rows, list):
             return self.rows.iloc[low:high]
         pandas = load("pandas", "a batch", "batch")
-        return pandas.DataFrame(self.rows[low:high])
+        try:
+            return pandas.DataFrame(self.rows[low:high])
+        except (TypeError, ValueError) as exc:  # some are dicts, some are not: those that are alike go together
+            raise Misfit(f"the rows do not make a table: {exc}") from exc
 
     def kept(self, columns: Sequence[str]) -> Any:
         """Return some columns of all rows; of a row that could not be read, they are empty."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from graphkit.cli import common
+from graphkit.core.errors import choices
 
 _SHAPES = ("inputs", "frame", "records", "row")
 _FORMATS = click.Choice(["csv", "parquet", "jsonl"])
@@ -76,7 +79,32 @@ def command(target: str, source: Path, output: Path, module: str | None, process
     server.wait_for_completion()
     click.echo(repr(summary))
     if summary.failed:
+        if summary.failed == summary.rows and options["columns"] is None:
+            hint = _hint_of_columns(server, source, options["shape"], options["input_format"])
+            click.echo(hint, err=True, nl=bool(hint))
         raise common.Failed
+
+
+def _hint_of_columns(server: Any, source: Path, shape: str | None, given: str | None) -> str:
+    """Return what to try when models refuse every row of a file, in which there is text."""
+    from graphkit.batch.files import format_of, read_chunks
+    from graphkit.batch.options import usual_shape
+
+    if (shape or usual_shape(server.graph)) != "inputs":
+        return ""
+    chunk = next(iter(read_chunks(source, format_of(source, given), 100)), None)
+    if chunk is None:
+        return ""
+    rows = [row for row in chunk.values(0, len(chunk), None) if isinstance(row, Mapping)]
+    columns = {str(name): any(isinstance(row.get(name), str) for row in rows) for row in rows[:1] for name in row}
+    texts = [name for name, is_text in columns.items() if is_text]
+    others = [name for name, is_text in columns.items() if not is_text]
+    if not texts or not others:
+        return ""
+    return (
+        f"every row failed, and {choices(texts)} {'holds' if len(texts) == 1 else 'hold'} text: name the columns that "
+        f"the model takes, such as --columns {shlex.quote(','.join(others))}"
+    )
 
 
 def open_server(target: str, module: str | None, base: str) -> Any:

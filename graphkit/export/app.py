@@ -303,6 +303,7 @@ def _facts(app: App) -> dict[str, Any]:
         "artifacts": list(app.artifacts.copies),
         "cases": app.source.cases[1],
         "outline": app.source.outline,
+        "own": own_requirement(app.source.version),
     }
 
 

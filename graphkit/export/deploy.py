@@ -149,7 +149,8 @@ def readme(name: str, facts: Mapping[str, Any]) -> str:
     name
         The app's name.
     facts
-        ``modules``, ``artifacts`` and ``pickles`` (lists), ``cases`` (how many), ``outline`` of the graph.
+        ``modules``, ``artifacts`` and ``pickles`` (lists), ``cases`` (how many), ``outline`` of the graph, ``own``: the
+        requirement of graphkit itself.
     """
     lines = [
         f"# {name}",
@@ -162,6 +163,9 @@ def readme(name: str, facts: Mapping[str, Any]) -> str:
         "graphkit test .       # the recorded cases answer as they did when the app was exported",
         f"graphkit serve . --port {PORT}",
         "```",
+        "",
+        f"Where no package index has `{facts['own']}` yet: put its wheel beside `requirements.txt` and add "
+        "`--find-links .` to the first line, or run `pip install '<checkout of graphkit>[serve]'` before it.",
         "",
         "```text",
         str(facts["outline"]).rstrip(),

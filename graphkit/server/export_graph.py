@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,7 @@ def export_app(
     verify: bool = True,
     namespace: Any = None,
     cells: list[Cell] | None = None,
+    runs: Iterable[Any] | None = None,
 ) -> Exported:
     """Write a graph as a folder that runs anywhere, and let a fresh process replay its last runs.
 
@@ -58,6 +59,8 @@ def export_app(
         The globals of the notebook or module that the code stands in; left out, the server's or the caller's.
     cells
         The source of what ran there; left out, it is looked for.
+    runs
+        The run records that become cases, oldest first; left out, the server's.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def export_app(
     server = graph if isinstance(graph, GraphServer) else server_of(graph)
     names = _names(server, namespace)
     home = names if isinstance(names.get("__name__"), str) else caller_namespace()
-    source = _source(server, names, home, cells)
+    source = _source(server, names, home, cells, server.runs if runs is None else runs)
     app = collect_app(source, artifacts=artifacts, allow_pickle=allow_pickle)
     if not verify:
         return write_app(app, folder, overwrite=exist_ok)
@@ -91,13 +94,35 @@ def export_target(name: str | Path, folder: str | Path, *, module: str | None = 
     """
     text, place = str(name), Path(folder).absolute()
     if ".ipynb" not in text:
-        return export_app(open_target(text, module).server, place, **options)
+        server, runs = _that_ran(open_target(text, module).server)
+        return export_app(server, place, runs=runs, **options)
     head, dot, attribute = text.partition(".ipynb")
     file = Path(head + dot).absolute()
     with _working_in(file.parent):
         target = open_target(f"{file}{attribute}", module)
         cells = [Cell(plain_python(source), f"cell {number}") for number, source in code_cells(file)]
-        return export_app(target.server, place, cells=cells, **options)
+        server, runs = _that_ran(target.server)
+        return export_app(server, place, cells=cells, runs=runs, **options)
+
+
+def _that_ran(opened: GraphServer) -> tuple[GraphServer, list[Any]]:
+    """Return what to export, and its runs: where a graph was named, those of the servers that it was tested with."""
+    names = opened._namespace or {}
+    values = list(names.values())
+    if len(opened.runs) or any(value is opened for value in values):
+        return opened, list(opened.runs)
+    last = _bound_last(opened.graph)
+    found = [value for value in values if isinstance(value, GraphServer) and value.graph is opened.graph]
+    servers = {id(each): each for each in (*found, *([last] if last is not None else [])) if len(each.runs)}
+    if not servers:
+        return opened, []
+    chosen = last if last is not None and id(last) in servers else next(reversed(servers.values()))
+    if chosen._namespace is None:
+        chosen._set_namespace(names)
+    # a server with other parameters may have answered otherwise
+    fields = chosen.to_dict()
+    runs = [run for each in servers.values() if each.to_dict() == fields for run in each.runs]
+    return chosen, sorted(runs, key=lambda run: run.started)
 
 
 @contextmanager
@@ -117,11 +142,14 @@ def _working_in(folder: Path) -> Iterator[None]:
 
 def server_of(graph: Any) -> GraphServer:
     """Return the server that a root was bound by last, or a new one."""
+    server = _bound_last(graph)
+    return server if server is not None else GraphServer(graph)
+
+
+def _bound_last(graph: Any) -> GraphServer | None:
     bound = getattr(graph, "_bound", None)
     server = getattr(getattr(bound, "context", None), "server", None)
-    if isinstance(server, GraphServer) and server.graph is graph:
-        return server
-    return GraphServer(graph)
+    return server if isinstance(server, GraphServer) and server.graph is graph else None
 
 
 def _names(server: GraphServer, namespace: Any) -> Mapping[str, Any]:
@@ -130,13 +158,19 @@ def _names(server: GraphServer, namespace: Any) -> Mapping[str, Any]:
     return server._namespace if server._namespace is not None else caller_namespace()
 
 
-def _source(server: GraphServer, names: Mapping[str, Any], home: Mapping[str, Any], cells: list[Cell] | None) -> Source:
+def _source(
+    server: GraphServer,
+    names: Mapping[str, Any],
+    home: Mapping[str, Any],
+    cells: list[Cell] | None,
+    runs: Iterable[Any],
+) -> Source:
     if server.graph is None or not server.graph.get_children():
         raise GraphError("the graph has no steps, so that there is nothing to export")
     server.graph._check()
     fields = server.to_dict()
     fields.pop("graph_initializer", None)
-    text, count, notes = recorded_cases(server.runs)
+    text, count, notes = recorded_cases(runs)
     frozen = freeze(server.graph)
     return Source(
         server=fields,

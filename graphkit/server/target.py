@@ -238,11 +238,9 @@ def _only_graph(namespace: Mapping[str, Any], where: str) -> str:
     by_root: dict[int, str] = {}
     for name in _graphs_in(namespace):
         value = namespace[name]
-        root = value.graph if isinstance(value, GraphServer) else value
-        if root is None or not root.get_children():
-            continue
-        if id(root) not in by_root or isinstance(value, GraphServer):
-            by_root[id(root)] = name
+        root = _root_id(value)
+        if root is not None and (root not in by_root or isinstance(value, GraphServer)):
+            by_root[root] = name
     if len(by_root) == 1:
         return next(iter(by_root.values()))
     if not by_root:
@@ -250,9 +248,15 @@ def _only_graph(namespace: Mapping[str, Any], where: str) -> str:
             f"{where} has no graph: a value made by graphkit.new_flow(), graphkit.new_router() or GraphServer(), "
             f"with steps; a function that makes one is named as {where}:function"
         )
-    names = sorted(by_root.values())
+    names = sorted(name for name in _graphs_in(namespace) if _root_id(namespace[name]) in by_root)
     usual = next((name for name in ("server", "graph") if name in names), names[0])
     raise GraphError(f"{where} has several graphs ({choices(names)}): name one, such as {where}:{usual}")
+
+
+def _root_id(value: Any) -> int | None:
+    """Return which graph a graph or server is of; ``None`` if it has no steps."""
+    root = value.graph if isinstance(value, GraphServer) else value
+    return id(root) if root is not None and root.get_children() else None
 
 
 def _ready(value: Any, namespace: Mapping[str, Any]) -> GraphServer:

@@ -52,6 +52,24 @@ def test_a_notebook_becomes_an_app_that_answers_alike(graphkit, notebook, tmp_pa
     ]  # fmt: skip
 
 
+def test_runs_of_the_servers_of_a_named_graph_are_recorded(graphkit, notebook, tmp_path):
+    name = notebook(
+        ([], "import graphkit\ng, other = graphkit.new_flow(), graphkit.new_flow()"),
+        ([], "def scale(x):\n    return x * 2\ng.to(scale).respond()\nother.to(scale).respond()"),
+        ([], "s = g.to_mock_server()\ns.test(body=1)\nt = other.to_mock_server()\nt.test(body=7)"),
+        ([], "s2 = g.to_mock_server()\ns2.test(body=2)\ng.to_mock_server(track_models=False).test(body=3)"),
+    )
+    done = graphkit("export", f"{name}:g", "app")
+    assert (done.returncode, "all 3 recorded cases" in done.stdout) == (0, True), (done.stdout, done.stderr)
+    text = (tmp_path / "app" / "cases.yaml").read_text()
+    assert [f"body: {body}\n" in text for body in (1, 2, 3, 7)] == [True, True, True, False]
+    unclear = graphkit("export", name, "app2")
+    assert "has several graphs ('g', 'other', 's', 's2', 't'): name one" in unclear.stderr
+    readme = (tmp_path / "app" / "README.md").read_text()
+    assert "Where no package index has `graphkit-serving[serve]==" in readme
+    assert "pip install '<checkout of graphkit>[serve]'" in readme
+
+
 def test_the_app_is_described_validated_and_exported_again(graphkit, notebook, tmp_path):
     graphkit("export", notebook(*CELLS), "app")
     assert graphkit("validate", "app").returncode == 0

@@ -53,6 +53,21 @@ def test_rows_are_scored(graphkit, rows, tmp_path):
     assert (error["row"], "thirteen" in error["error"]) == (13, True)
 
 
+def test_a_run_that_fails_on_every_row_suggests_the_columns(graphkit, rows, tmp_path):
+    done = graphkit("run", "app.py", "-i", "rows.csv", "-o", "out.csv", "--path", "sums/infer")
+    assert (done.returncode, "100 failed" in done.stdout) == (1, True)
+    assert done.stderr.splitlines()[-1] == (
+        "every row failed, and 'key' holds text: name the columns that the model takes, such as --columns x,y"
+    )
+    named = graphkit("run", "app.py", "-i", "rows.csv", "-o", "b.csv", "--path", "sums/infer", "--columns", "key")
+    assert "every row failed" not in named.stderr
+    (tmp_path / "rows.jsonl").write_text('broken\n{"x": 1, "name": "a b"}\n["z"]\n')
+    lines = graphkit("run", "app.py", "-i", "rows.jsonl", "-o", "c.jsonl", "--path", "sums/infer")
+    assert lines.stderr.splitlines()[-1].endswith(
+        "'name' holds text: name the columns that the model takes, such as --columns x"
+    )
+
+
 def test_processes_share_the_work(graphkit, rows, tmp_path):
     (tmp_path / "app.py").write_text(MODEL.format(pause=0.1))
     args = ["--columns", "x,y", "--chunk", "10", "--workers", "2", "--processes"]
