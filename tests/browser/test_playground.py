@@ -206,4 +206,5 @@ def test_opened_again_without_its_kernel_there_is_the_picture_with_the_last_run(
     cell = again.cell(-1)
     expect(cell.locator(".gk-static img")).to_be_visible()
     expect(cell.locator(".gk-static table")).to_contain_text("label")
+    expect(cell.get_by_text("Loading widget")).to_be_hidden(timeout=20_000)
     expect(cell.get_by_text("Error displaying widget")).to_be_hidden()
