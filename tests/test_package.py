@@ -90,7 +90,7 @@ def test_types_are_shipped() -> None:
 
 def test_extras_are_those_that_messages_and_the_readme_name() -> None:
     extras = set(importlib.metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or ())
-    assert extras == {"all", "batch", "dev", "examples", "metrics", "notebook", "remote", "serve"}
+    assert extras == {"all", "batch", "dev", "examples", "metrics", "notebook", "otel", "remote", "serve"}
 
 
 def test_a_missing_extra_names_an_extra_that_exists() -> None:
