@@ -160,9 +160,12 @@ def report_imports(pythons: dict[str, str], rounds: int) -> list[dict[str, Any]]
     """Measure the import of every side in fresh interpreters, in turn."""
     print("\n### Import, in a fresh interpreter\n\n| | median | modules loaded | aim | |\n|---|---:|---:|---:|---|")
     found: dict[str, list[list[float]]] = {side: [] for side in pythons}
+    # What is installed has its byte code; without this, a checkout would be compiled at each start.
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     for _ in range(rounds + 1):
         for side, python in pythons.items():
-            done = subprocess.run([python, "-c", IMPORTS[side]], cwd=ROOT, capture_output=True, text=True, check=False)
+            code = [python, "-c", IMPORTS[side]]
+            done = subprocess.run(code, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
             last = (done.stderr.strip().splitlines() or [""])[-1].split()
             if done.returncode == 0 and len(last) == 2:
                 found[side].append([float(number) for number in last])
