@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from graphkit.core.jsonlike import Unwritable
 from graphkit.core.protocols import seam
 
 
-class Trigger:
+class _PartOfEvent(Unwritable):
+    """An event is not written as JSON, by accident or within an answer: it holds headers, and the core's own."""
+
+    __slots__ = ()
+    part_of = "Event"
+
+
+class Trigger(_PartOfEvent):
     """What caused an event: ``kind`` (``"http"``, ``"stream"``, ...) and ``name``."""
 
     __slots__ = ("kind", "name")
@@ -22,10 +33,34 @@ class Trigger:
 
 
 _NO_TRIGGER = Trigger()
+_UNWRITABLE = _PartOfEvent()
 
 
-class Event:
-    """One event on its way through a graph.
+class _Fields(msgspec.Struct, eq=False, dict=True):
+    """What an event is made with; a struct, since one is made per request, and a class of Python's takes twice as long.
+
+    ``event_id`` and ``time`` are what was given, if anything was.
+    """
+
+    body: Any = None
+    content_type: str | None = None
+    headers: dict[str, Any] = msgspec.field(default_factory=dict)
+    method: str | None = None
+    path: str = "/"
+    event_id: str | None = None
+    trigger: Any = _NO_TRIGGER
+    offset: Any = 0
+    time: Any = None
+
+
+#: Copies the fields, and not what stands beside them.
+_copied: Callable[[Event], Event] = msgspec.Struct.__copy__  # type: ignore[attr-defined]  # its types leave it out
+#: The field below the property of that name.
+_GIVEN_TIME: Any = _Fields.__dict__["time"]
+
+
+class Event(_Fields, kw_only=True, eq=False, dict=True):
+    """One event on its way through a graph; it takes further attributes.
 
     Parameters
     ----------
@@ -41,6 +76,13 @@ class Event:
         What caused the event, and where it stood in its stream.
     time
         When it happened; left out, the moment when it is first read (UTC).
+    key, error, origin_state, terminated
+        The event's key in its stream; what an error handler is told; whether the event goes no further.
+
+    Notes
+    -----
+    What begins with an underscore is the core's. A class below this one cannot have an ``__init__``; annotated
+    attributes become parameters, by keyword.
 
     Examples
     --------
@@ -49,109 +91,112 @@ class Event:
     ({'x': 1}, '/v2/models/m/infer', False)
     """
 
-    __slots__ = (
-        "__dict__",
-        "_id",
-        "_order",
-        "_origin",
-        "_time",
-        "_trace",
-        "body",
-        "content_type",
-        "error",
-        "headers",
-        "key",
-        "method",
-        "offset",
-        "origin_state",
-        "path",
-        "terminated",
-        "trigger",
-    )
+    key: Any = ""
+    error: dict[str, str] | None = None
+    origin_state: str | None = None
+    terminated: bool = False
+    # The event that this one was forked from, whose id and time are its own, whoever of them is asked first.
+    _origin: Any = None
+    # Where the event stands among the branches of its request; the core keeps it.
+    _order: tuple[int, ...] = ()
+    # What records the run that the event is in, if it is recorded.
+    _trace: Any = None
+    _unwritable: Any = _UNWRITABLE
 
-    def __init__(
-        self,
-        body: Any = None,
-        content_type: str | None = None,
-        headers: dict[str, Any] | None = None,
-        method: str | None = None,
-        path: str | None = None,
-        event_id: str | None = None,
-        trigger: Any = None,
-        offset: Any = None,
-        time: dt.datetime | str | None = None,
-    ) -> None:
-        self.body = body
-        self.content_type = content_type
-        self.headers = headers if headers is not None else {}
-        self.method = method
-        self.path = path or "/"
-        self.trigger = trigger or _NO_TRIGGER
-        self.offset = offset or 0
-        self.key: Any = ""
-        self.error: dict[str, str] | None = None
-        self.origin_state: str | None = None
-        self.terminated = False
-        self._id = event_id
-        self._time = time
-        # The event that this one was forked from, whose id and time are its own, whoever of them is asked first.
-        self._origin: Event | None = None
-        # Where the event stands among the branches of its request; the core keeps it.
-        self._order: tuple[int, ...] = ()
-        # What records the run that the event is in, if it is recorded.
-        self._trace: Any = None
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            body: Any = None,
+            content_type: str | None = None,
+            headers: dict[str, Any] | None = None,
+            method: str | None = None,
+            path: str | None = None,
+            event_id: str | None = None,
+            trigger: Any = None,
+            offset: Any = None,
+            time: dt.datetime | str | None = None,
+            *,
+            key: Any = "",
+            error: dict[str, str] | None = None,
+            origin_state: str | None = None,
+            terminated: bool = False,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        """Take what was given as ``None`` or empty for what was left out."""
+        if not self.path:
+            self.path = "/"
+        if self.headers is None:
+            self.headers = {}
+        if not self.trigger:
+            self.trigger = _NO_TRIGGER
+        if self.offset is None:
+            self.offset = 0
 
     @property
     def id(self) -> str:
         """Identity of the event; generated when first read."""
-        if self._id is None:
-            self._id = seam.new_id() if self._origin is None else self._origin.id
-        return self._id
+        if self.event_id is None:
+            self.event_id = seam.new_id() if self._origin is None else self._origin.id
+        return self.event_id
 
     @id.setter
     def id(self, value: str | None) -> None:
-        self._id = value
+        self.event_id = value
 
-    @property
+    @property  # type: ignore[misc]  # over the field of that name
     def time(self) -> dt.datetime | str:
         """When the event happened."""
-        if self._time is None:
-            self._time = dt.datetime.now(dt.timezone.utc) if self._origin is None else self._origin.time
-        return self._time
+        given: dt.datetime | str | None = _GIVEN_TIME.__get__(self)
+        if given is None:
+            given = dt.datetime.now(dt.timezone.utc) if self._origin is None else self._origin.time
+            _GIVEN_TIME.__set__(self, given)
+        return given
 
     @time.setter
     def time(self, value: dt.datetime | str | None) -> None:
-        self._time = value
+        _GIVEN_TIME.__set__(self, value)
+
+    @property
+    def given_time(self) -> dt.datetime | str | None:
+        """When the event happened, if it was given or asked for already."""
+        given: dt.datetime | str | None = _GIVEN_TIME.__get__(self)
+        return given
 
     def fork(self, body: Any) -> Event:
         """Return a copy with another body: the same identity and metadata, fields and headers of its own."""
-        new = object.__new__(type(self))
-        new.body = body
-        new.content_type = self.content_type
-        new.headers = {**self.headers} if self.headers else {}
-        new.method = self.method
-        new.path = self.path
-        new.trigger = self.trigger
-        new.offset = self.offset
-        new.key = self.key
-        new.error = self.error
-        new.origin_state = self.origin_state
-        new.terminated = False
-        new._id = self._id
-        new._time = self._time
-        new._origin = self if self._origin is None else self._origin
-        new._order = self._order
-        new._trace = self._trace
+        new = _copied(self)
         extra = self.__dict__
         if extra:
             new.__dict__.update(extra)
+        new.body = body
+        new.headers = {**self.headers} if self.headers else {}
+        new.terminated = False
+        if new._origin is None:
+            new._origin = self
         return new
+
+    def __copy__(self) -> Event:
+        new = _copied(self)
+        new.__dict__.update(self.__dict__)
+        return new
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name != "time"}
+        return _again, (type(self), {**fields, "time": self.given_time}, self.__dict__)
 
     def __repr__(self) -> str:
         # an id that nobody asked for yet is not generated for being shown
-        identity = f"id={self._id!r}, " if self._id is not None else ""
+        identity = f"id={self.event_id!r}, " if self.event_id is not None else ""
         error = f", error={self.error!r}" if self.error else ""
         return f"Event({identity}body={self.body!r}, method={self.method!r}, path={self.path!r}{error})"
+
+
+def _again(cls: type[Event], fields: dict[str, Any], extra: dict[str, Any]) -> Event:
+    event = cls(**fields)
+    event.__dict__.update(extra)
+    return event
 
 
 MockEvent = Event

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from graphkit.core.awaiting import PLAIN_TYPES
 
 _MOST_SHOWN = 200
+
+
+class Unwritable:
+    """What keeps a struct that holds it from being written: msgspec writes structs without asking.
+
+    ``part_of`` is the name of the struct's type, for the message.
+    """
+
+    __slots__ = ()
+    part_of: ClassVar[str]
 
 
 def encode(value: Any) -> bytes:
@@ -83,7 +93,8 @@ def decode(data: bytes | str) -> Any:
 
 
 def _unwritable(value: Any, exc: Exception | None = None) -> TypeError:
-    return TypeError(f"a value of type {type(value).__name__} cannot be written as JSON{f': {exc}' if exc else ''}")
+    name = value.part_of if isinstance(value, Unwritable) else type(value).__name__
+    return TypeError(f"a value of type {name} cannot be written as JSON{f': {exc}' if exc else ''}")
 
 
 def _plain(value: Any) -> Any:
@@ -140,6 +151,8 @@ def _plain_or_shown(value: Any) -> Any:
     try:
         return _plain(value)
     except TypeError:
+        if isinstance(value, Unwritable):
+            raise  # the whole is shown instead
         return _shown(value)
 
 

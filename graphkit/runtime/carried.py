@@ -44,7 +44,7 @@ def carried_by(event: Any, snapshots: Snapshots) -> Carried:
     """Return what an event carries now; nothing of it changes with the event."""
     extra = event.__dict__
     return Carried(
-        event._id,
+        event.event_id,
         event.key,
         event.path,
         event.method,
@@ -52,7 +52,7 @@ def carried_by(event: Any, snapshots: Snapshots) -> Carried:
         event.content_type,
         event.trigger,
         event.offset,
-        event._time,
+        event.given_time,
         snapshots.take(event.error) if event.error else None,
         event.origin_state,
         snapshots.take(extra) if extra else _NOTHING,

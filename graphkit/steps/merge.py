@@ -108,7 +108,7 @@ class Merge(LibraryStep):
 
     def do_event(self, event: Any) -> Any:
         """Take one part; return what the parts make together when it is the last, else nothing."""
-        key = (event._id or event.id) if self._by_id else self._checked_key(event)
+        key = (event.event_id or event.id) if self._by_id else self._checked_key(event)
         # Not a with block: for so short a stretch it would take as long as the join itself.
         self._acquire()
         try:

@@ -1,7 +1,9 @@
 """Events and responses: defaults, identity, forks, and events of other libraries."""
 
+import copy
 import datetime as dt
 import inspect
+import pickle
 import types
 
 import nuclio_sdk
@@ -17,7 +19,9 @@ def parameters(function):
 
 def test_parameters_stand_in_the_order_of_the_interface():
     names = ["body", "content_type", "headers", "method", "path", "event_id", "trigger", "offset", "time"]
-    assert parameters(Event) == names
+    assert parameters(Event)[: len(names)] == names
+    further = list(inspect.signature(Event).parameters.values())[len(names) :]
+    assert {parameter.kind for parameter in further} == {inspect.Parameter.KEYWORD_ONLY}
     assert parameters(Response) == ["headers", "body", "content_type", "status_code"]
 
 
@@ -39,6 +43,44 @@ def test_an_event_keeps_what_it_is_given():
     assert (event.path, event.id, event.trigger, event.offset, event.time) == ("/x", "7", trigger, 5, "2026-11-22")
 
 
+def test_what_is_given_as_none_is_as_if_left_out():
+    event = Event(1, None, None, None, None, None, None, None, None)
+    assert (event.headers, event.path, event.offset, event.trigger.kind) == ({}, "/", 0, "")
+    assert Event(path="").path == "/"
+    assert len(event.id) == 32
+    assert event.time.tzinfo is dt.timezone.utc
+
+
+def test_an_event_takes_further_attributes():
+    event = Event()
+    event.topic = "jobs"
+    assert event.__dict__ == {"topic": "jobs"}
+
+
+def test_events_are_equal_only_to_themselves_and_can_be_kept_in_sets():
+    one, other = Event(1, event_id="7"), Event(1, event_id="7")
+    assert one != other
+    assert len({one, other, one}) == 2
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda event: pickle.loads(pickle.dumps(event))])
+def test_a_copy_has_everything(copied):
+    event = Event({"a": 1}, "text/x", {"h": 1}, "PUT", "/x", "7", None, 5, "now", key="k", error={"s": "m"})
+    event.topic, event.terminated = "jobs", True
+    other = copied(event)
+    assert repr(other) == repr(event)
+    for field in ("content_type", "headers", "offset", "time", "key", "error", "topic", "terminated"):
+        assert getattr(other, field) == getattr(event, field)
+    other.topic = "others"
+    assert event.topic == "jobs"
+
+
+def test_a_copy_asks_for_no_time():
+    event = Event()
+    assert copy.deepcopy(event).given_time is None
+    assert event.given_time is None
+
+
 def test_headers_of_two_events_are_not_the_same_dict():
     Event().headers["a"] = 1
     assert Event().headers == {}
@@ -46,7 +88,7 @@ def test_headers_of_two_events_are_not_the_same_dict():
 
 def test_the_id_is_generated_when_it_is_first_read_and_stays():
     event = Event()
-    assert event._id is None
+    assert event.event_id is None
     first = event.id
     assert first == event.id
     assert len(first) == 32
@@ -117,7 +159,7 @@ def test_an_event_is_shown_with_what_matters():
 def test_showing_an_event_generates_nothing():
     event = Event(1)
     assert repr(event) == "Event(body=1, method=None, path='/')"
-    assert (event._id, event._time) == (None, None)
+    assert (event.event_id, event.given_time) == (None, None)
 
 
 # ---- events of others -------------------------------------------------------------------------------------

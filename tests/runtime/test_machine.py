@@ -355,7 +355,7 @@ def test_the_event_and_body_of_the_caller_are_not_changed(engine: str, new_graph
         "/p",
         {"h": "1"},
     )
-    assert event._id is None
+    assert event.event_id is None
 
 
 async def _run_async(server: GraphServer, event: Event) -> Any:
