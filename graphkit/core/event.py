@@ -124,15 +124,13 @@ class Event(_Fields, kw_only=True, eq=False, dict=True):
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        """Take what was given as ``None`` or empty for what was left out."""
-        if not self.path:
-            self.path = "/"
-        if self.headers is None:
-            self.headers = {}
-        if not self.trigger:
-            self.trigger = _NO_TRIGGER
-        if self.offset is None:
-            self.offset = 0
+        """Take what was given as ``None`` for what was left out."""
+        # one condition, which is false as a rule: this is a good part of what an event costs
+        if not self.path or self.headers is None or self.trigger is None or self.offset is None:
+            self.path = self.path or "/"
+            self.headers = {} if self.headers is None else self.headers
+            self.trigger = self.trigger or _NO_TRIGGER
+            self.offset = self.offset or 0
 
     @property
     def id(self) -> str:

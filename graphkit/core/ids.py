@@ -28,7 +28,8 @@ class Ids:
         try:
             return self._left.pop()
         except IndexError:
-            text = os.urandom(_BYTES * _BLOCK).hex()
-            width = 2 * _BYTES
-            self._left += [text[at : at + width] for at in range(width, len(text), width)]
-            return text[:width]
+            # cut into pieces by the same call, at half the price of cutting a text
+            fresh = os.urandom(_BYTES * _BLOCK).hex(",", _BYTES).split(",")
+            taken = fresh.pop()
+            self._left += fresh
+            return taken

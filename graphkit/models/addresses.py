@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
+#: Operations that ask for predictions of rows, which are lists.
+BY_ROW = frozenset({"infer", "predict"})
 _MOST_KEPT = 4096
 _LONGEST_KEPT = 256
 
@@ -44,6 +48,14 @@ def _begins(path: str, prefix: str) -> bool:
     return bool(prefix) and (path == prefix or path.startswith(prefix + "/"))
 
 
+def keep(kept: dict[str, Any], path: str, value: Any) -> None:
+    """Keep what was found out about a path, within bounds of number and length."""
+    if len(path) <= _LONGEST_KEPT:
+        if len(kept) >= _MOST_KEPT:
+            kept.clear()  # paths that clients make up must not pile up; those in use come back at once
+        kept[path] = value
+
+
 class Addresses(dict[str, Address]):
     """The addresses of the paths seen so far, bounded in number and in length of path.
 
@@ -60,8 +72,5 @@ class Addresses(dict[str, Address]):
     def __missing__(self, path: str) -> Address:
         """Work out an address, and keep it."""
         address = parse(path, *self._prefixes)
-        if len(path) <= _LONGEST_KEPT:
-            if len(self) >= _MOST_KEPT:
-                self.clear()  # paths that clients make up must not pile up; those in use come back at once
-            self[path] = address
+        keep(self, path, address)
         return address

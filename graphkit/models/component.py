@@ -50,7 +50,7 @@ class Component(Described):
 
     def _check_made(self) -> None:
         """Refuse an object whose class has an ``__init__`` of its own that left out this one."""
-        if "_select" not in self.__dict__:
+        if not hasattr(self, "_select"):
             raise GraphError(
                 f"the class {type(self).__name__!r} has an __init__ that does not call the one of its base class: "
                 f"call super().__init__(context, name, ..., **class_args) in it"
@@ -80,28 +80,29 @@ class Component(Described):
         """Return the log of requests, or ``None`` where tracking is off."""
         log = self._log
         if log is _NOT_YET:
-            stream = getattr(self.context, "stream", None)
-            if stream is not None and stream.enabled:
-                from graphkit.models.tracking import ModelLog
-
-                log = ModelLog(self, self.context)
-            else:
-                log = None
             # the first of several threads wins, so that all write to one log
-            log = self.__dict__.setdefault("_log", log)
+            log = self.__dict__.setdefault("_log", self._new_log())
         return log
+
+    def _new_log(self) -> Any:
+        stream = getattr(self.context, "stream", None)
+        if stream is None or not stream.enabled:
+            return None
+        from graphkit.models.tracking import ModelLog
+
+        return ModelLog(self, self.context)
 
     def flush_tracking(self) -> None:
         """Push the tracking records that still wait for their batch to fill."""
-        log = self.__dict__.get("_log")
-        if log is not None:
+        log = getattr(self, "_log", None)
+        if log is not None and log is not _NOT_YET:
             log.flush()
 
     def _renew_log(self) -> None:
         """Start over with the context's stream of now; settings that are wrong raise here, not with a request."""
         self.flush_tracking()
-        self.__dict__.pop("_log", None)
-        self._open_log()
+        # an attribute like any other: asking for __dict__ would make every later look at this object slower
+        self._log = self._new_log()
 
     def _debug(self, message: str) -> None:
         if self.context is not None:

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
 from graphkit.core.errors import BadRequest, GraphError, GraphkitError, StepError, choices, either, nearest, told
 from graphkit.core.event import Event
-from graphkit.models.addresses import Address
+from graphkit.models.addresses import BY_ROW, Address
 from graphkit.models.parallel import ExecutorType, ParallelRun
-from graphkit.models.requests import check_inputs, request_copies, with_id
+from graphkit.models.requests import check_inputs, has_rows, request_copies, with_id
 from graphkit.models.stamps import Stamps
 from graphkit.models.v2 import V2ModelServer
 from graphkit.models.voting import (
@@ -29,7 +29,6 @@ from graphkit.models.voting import (
     vote,
 )
 
-_BY_ROW = frozenset({"infer", "predict"})
 _OPERATIONS = frozenset({"infer", "predict", "infer_dict", "predict_dict", "explain"})
 
 # the event, the operation, the log, when it started (perf_counter_ns), the time stamp
@@ -178,11 +177,14 @@ class VotingEnsemble(ParallelRun):
 
     # ---- the common case, unrolled --------------------------------------------------------------------------
 
-    def _answered_at_once(self, event: Any, body: Any, path: str) -> Any:
+    def _unrolled(self) -> Callable[[Any, Any], Any]:
+        return self._vote_at_once
+
+    def _vote_at_once(self, event: Any, body: Any) -> Any:
         """Return the vote on a valid request where every model is plain, one asked after the other; else ``None``."""
-        if type(body) is not dict or "data_url" in body or type(body.get("inputs")) is not list:
+        if type(body) is not dict or (len(body) > 1 and "data_url" in body) or not has_rows(body):
             return None
-        if self._log is not None or event.method == "GET" or not self._asks_all(self._addresses[path]):
+        if self._log is not None or event.method == "GET" or not self._asks_all(self._addresses[event.path]):
             return None
         models = self._plain_models()
         if not models:
@@ -205,8 +207,8 @@ class VotingEnsemble(ParallelRun):
         """Return whether an address asks the ensemble for a vote; a body's words are heeded on the long way."""
         model, operation = address.model, address.operation
         if model == self.name:
-            return operation in _BY_ROW
-        return not operation and model in _BY_ROW and model not in self.routes
+            return operation in BY_ROW
+        return not operation and model in BY_ROW and model not in self.routes
 
     def _columns(self, models: list[V2ModelServer], body: dict[str, Any]) -> list[Any]:
         """Return what each plain model says to a request of its own; of one that fails, its exception."""
@@ -430,10 +432,8 @@ def _vote_type(value: VoteType | str | None, name: str) -> str | None:
 def _is_plain(route: Any) -> bool:
     """Return whether a route does no more than asking a model that overrides nothing but ``predict``."""
     model = getattr(route, "async_object", None)
-    # the route's handler may be another method
-    return (
-        isinstance(model, V2ModelServer) and model.is_plain and getattr(route, "call", model.do_event) == model.do_event
-    )
+    # a step has no shortcut to its model where its handler is another method, or it has paths of its own
+    return isinstance(model, V2ModelServer) and model.is_plain and getattr(route, "shortcut", True) is not None
 
 
 def _even(columns: list[list[Any]], inputs: list[Any]) -> bool:

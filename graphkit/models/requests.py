@@ -48,6 +48,25 @@ def _as_list(inputs: Any) -> str:
     return f"; give its rows as a list: {'.values' if hasattr(inputs, 'values') else '.to_numpy()'}.tolist()"
 
 
+def has_rows(request: dict[str, Any]) -> bool:
+    """Return whether a request has inputs as the plain dialect has them: a list, and not one of tensors.
+
+    >>> has_rows({"inputs": [[1, 2]]}), has_rows({"inputs": [{"name": "x", "datatype": "FP32"}]}), has_rows({})
+    (True, False, False)
+    """
+    inputs = request.get("inputs")
+    return type(inputs) is list and not (inputs and is_tensor(inputs[0]))
+
+
+def is_tensor(first: Any) -> bool:
+    """Return whether the first of a request's inputs is a tensor of the Open Inference Protocol.
+
+    >>> is_tensor({"name": "x", "datatype": "FP32"}), is_tensor([1.5])
+    (True, False)
+    """
+    return type(first) is dict and "datatype" in first
+
+
 def request_copies(request: dict[str, Any], count: int) -> list[Any]:
     """Return several copies of a request; one that holds nothing but a list of scalars, the commonest, at once.
 

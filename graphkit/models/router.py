@@ -12,6 +12,7 @@ from graphkit.core.event import Event
 from graphkit.models.addresses import Address, Addresses
 from graphkit.models.component import Component, with_body
 from graphkit.models.requests import body_of, kind
+from graphkit.models.shortcut import shortcut_of
 
 
 class BaseModelRouter(Component):
@@ -62,6 +63,7 @@ class BaseModelRouter(Component):
         self._parses = cls.parse_event is not BaseModelRouter.parse_event
         self._finishes = cls.postprocess is not BaseModelRouter.postprocess
         self._direct = not (self._prepares or self._parses or self._finishes or self._select or self._put)
+        self._answer_at_once = self._unrolled()
 
     def post_init(self, mode: str = "sync", **kwargs: Any) -> None:
         """Say which routes there are; the graph calls it when they are constructed."""
@@ -104,15 +106,19 @@ class BaseModelRouter(Component):
     # ---- requests -------------------------------------------------------------------------------------------
 
     @property
-    def shortcut(self) -> Callable[[Any, Any, str], Any] | None:
-        """What answers plain models' requests without an event of their own; see :meth:`_answered_at_once`."""
+    def shortcut(self) -> Callable[[Any, Any], Any] | None:
+        """What answers plain models' requests without an event of their own, or says ``None``."""
         is_plain = self._direct and type(self).do_event is BaseModelRouter.do_event
-        return self._answered_at_once if is_plain else None
+        return self._answer_at_once if is_plain else None
+
+    def _unrolled(self) -> Callable[[Any, Any], Any]:
+        """Return what answers ``(event, body)`` in the common case, and only reads the event; else it says ``None``."""
+        return _no_answer
 
     def do_event(self, event: Any) -> Any:
         """Answer one event; returns it, or an awaitable of it."""
         if self._direct and event._trace is None:
-            answer = self._answered_at_once(event, event.body, event.path)
+            answer = self._answer_at_once(event, event.body)
             if answer is not None:
                 return then(answer, partial(with_body, event))
         original = event.body
@@ -121,10 +127,6 @@ class BaseModelRouter(Component):
         if not self._prepares:
             return self._pass_on(original, event)
         return then(self.preprocess(event), partial(self._pass_on, original))
-
-    def _answered_at_once(self, event: Any, body: Any, path: str) -> Any:
-        """Return the answer in the common case, unrolled: the event is only read; ``None`` where it is another case."""
-        return None
 
     def _pass_on(self, original: Any, event: Any) -> Any:
         if event is None:
@@ -207,6 +209,10 @@ class BaseModelRouter(Component):
         return list(self.routes)
 
 
+def _no_answer(event: Any, body: Any) -> Any:
+    return None
+
+
 class ModelRouter(BaseModelRouter):
     """Passes each request on to one model.
 
@@ -229,23 +235,8 @@ class ModelRouter(BaseModelRouter):
 
     _closed_args: ClassVar[bool] = True  # of this class itself; one below it may read keywords of its own
 
-    def _answered_at_once(self, event: Any, body: Any, path: str) -> Any:
-        """Return what a route answers at once, where the path says it all; else ``None``."""
-        if type(body) is not dict or "data_url" in body or event.method == "GET":
-            return None
-        address = self._addresses[path]
-        route: Any = self.routes.get(address.model)
-        shortcut = getattr(route, "shortcut", None)
-        if shortcut is None:
-            return None
-        try:
-            answer = shortcut(event, body, address.operation)
-        except Exception as exc:
-            error = route.failure(exc)  # names the route's step
-            if error is exc:
-                raise
-            raise error from exc
-        return answer if answer is None or type(answer) is dict else _arrived(route, answer)
+    def _unrolled(self) -> Callable[[Any, Any], Any]:
+        return shortcut_of(self, self._addresses)
 
     def _route(self, event: Any, address: Address) -> Any:
         route = self.routes.get(address.model)
@@ -286,13 +277,3 @@ class ModelRouter(BaseModelRouter):
         if not operation and event.method != "GET":
             operation = self._text_in(event.body, "operation")
         return model, operation
-
-
-async def _arrived(route: Any, answer: Any) -> Any:
-    try:
-        return await answer
-    except Exception as exc:
-        error = route.failure(exc)
-        if error is exc:
-            raise
-        raise error from exc

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
 from graphkit.core.errors import BadRequest, GraphError, GraphkitError, ModelNotReady, StepError, choices, nearest, told
+from graphkit.models.addresses import BY_ROW
 from graphkit.models.batched import ARGUMENTS, Batched
-from graphkit.models.component import Component, with_body
+from graphkit.models.component import Component
 from graphkit.models.requests import check_inputs, kind, rows_in_order, with_id
 from graphkit.models.stamps import Stamps
 
-_BY_ROW = frozenset({"infer", "predict"})
 _BY_NAME = frozenset({"infer_dict", "predict_dict"})
 
 # the event, the operation, the request's id, the time stamp, the log, when it started (perf_counter_ns)
@@ -260,15 +260,11 @@ class V2ModelServer(Batched, Component):
         """Answer one event, whose path is the operation; the answer, or an awaitable of it, is the event itself."""
         operation = event.path
         body = event.body
-        if self._direct:
-            answer = self._answered_at_once(event, body, operation)
-            if answer is not None:
-                return then(answer, partial(with_body, event))
         if self._select is not None:
             body = self._selected(event)
-        if operation not in _BY_ROW:
+        if operation not in BY_ROW:
             operation = self._operation(event, body)
-        if operation in _BY_ROW or operation in _BY_NAME or (operation == "explain" and self._explains):
+        if operation in BY_ROW or operation in _BY_NAME or (operation == "explain" and self._explains):
             return self._infer(event, operation, body)
         return self._about(event, operation, body)
 
@@ -278,32 +274,9 @@ class V2ModelServer(Batched, Component):
         return self._direct and type(self).do_event is V2ModelServer.do_event
 
     @property
-    def shortcut(self) -> Callable[[Any, Any, str], Any] | None:
-        """What answers a plain model's requests without an event of their own; see :meth:`_answered_at_once`."""
-        return self._answered_at_once if self.is_plain else None
-
-    def _answered_at_once(self, event: Any, body: Any, operation: str) -> Any:
-        """Return the answer to a valid request, or an awaitable of it: the common case, unrolled; else ``None``."""
-        if operation not in _BY_ROW or not self.ready or self._log is not None:
-            return None
-        if type(body) is not dict or type(body.get("inputs")) is not list:
-            return None
-        stamp = self._stamps.now()
-        try:
-            outputs = self.predict(body.copy())
-        except AttributeError as exc:
-            if self._lacks_model(exc):
-                raise self._without_model(exc) from exc
-            raise
-        answer = {
-            "id": event.id if "id" not in body or body["id"] is None else body["id"],
-            "model_name": self.name,
-            "outputs": outputs,
-            "timestamp": stamp,
-        }
-        if type(outputs) not in PLAIN_TYPES and is_awaitable(outputs):
-            return then(outputs, lambda arrived: {**answer, "outputs": arrived})
-        return answer
+    def shortcut(self) -> Callable[[Any], Any] | None:
+        """What a plain model's requests come to; see :mod:`~graphkit.models.shortcut`."""
+        return self.predict if self.is_plain else None
 
     def _operation(self, event: Any, body: Any) -> str:
         """Return the URL's operation, else the body's, else ``infer`` (on GET none, which asks about the model)."""
@@ -366,9 +339,10 @@ class V2ModelServer(Batched, Component):
                     result = self.predict(request) if self.batcher is None else self.batcher.ask(request)
             except Exception as exc:
                 self._track_failure(call, request, exc)
-                if self._lacks_model(exc):
-                    raise self._without_model(exc) from exc
-                raise
+                failure = self.failure(exc)
+                if failure is exc:
+                    raise
+                raise failure from exc
             if type(result) not in PLAIN_TYPES and is_awaitable(result):
                 return then(self._asked_later(call, request, result), partial(self._go_on, call, 3, request))
         if stage < 4:
@@ -384,15 +358,16 @@ class V2ModelServer(Batched, Component):
         original, event.body = event.body, result
         return event if self._put is None else self._placed(original, event)
 
-    def _lacks_model(self, exc: Exception) -> bool:
-        """Whether a prediction failed since nobody ever gave this model the object that it asks."""
+    def failure(self, exc: Exception) -> Exception:
+        """Return what a failed prediction is told as: the exception itself, or one that says more."""
         if self.model is not None or type(self).load is not V2ModelServer.load:
-            return False
-        return isinstance(exc, AttributeError) and exc.obj is None and exc.name in ("predict", "predict_proba")
-
-    def _without_model(self, exc: Exception) -> AttributeError:
-        remedy = "give model=, or model_path= and a class with a load method"
-        return AttributeError(f"{exc}: model {self.name!r} has no model object, {remedy}")
+            return exc
+        if isinstance(exc, AttributeError) and exc.obj is None and exc.name in ("predict", "predict_proba"):
+            remedy = "give model=, or model_path= and a class with a load method"
+            told = AttributeError(f"{exc}: model {self.name!r} has no model object, {remedy}")
+            told.__cause__ = exc
+            return told
+        return exc
 
     def _check_given_back(self, event: Any, hook: str) -> None:
         """Refuse a request that a hook has lost; a body that was nothing from the start is the caller's fault."""
@@ -479,7 +454,7 @@ class V2ModelServer(Batched, Component):
         return self._placed(original, event)
 
     def _unknown(self, operation: str) -> BadRequest:
-        known = {name[3:] for name in dir(type(self)) if name.startswith("op_")} | _BY_ROW | _BY_NAME
+        known = {name[3:] for name in dir(type(self)) if name.startswith("op_")} | BY_ROW | _BY_NAME
         if self._explains:
             known.add("explain")
         return BadRequest(

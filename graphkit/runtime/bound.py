@@ -66,8 +66,8 @@ class BoundStep:
         self.wants_event = False
         # the event goes in and comes out as it is
         self.direct = False
-        # what may answer ``(event, body, path)`` without an event of its own, or say None; for routers and models
-        self.shortcut: Callable[[Any, Any, str], Any] | None = None
+        # what may answer ``(event, body)`` without an event of its own, or say None: a router, or what a model predicts
+        self.shortcut: Callable[[Any, Any], Any] | None = None
         self.is_async = False
         self.may_await = True
         self.emits = False

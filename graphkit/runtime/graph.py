@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 from graphkit.core.awaiting import is_awaitable
 from graphkit.core.event import Event
@@ -17,6 +17,9 @@ from graphkit.runtime.lookup import Watch
 from graphkit.runtime.loop import LoopThread
 from graphkit.runtime.machine import MOST_EVENTS, Run, run_program
 from graphkit.runtime.program import Program, Segment, make_program
+
+#: Answers ``(event, body)`` without an event of the run's own, or says ``None``.
+Shortcut = Callable[[Event, Any], Any]
 
 
 class BoundGraph:
@@ -64,7 +67,12 @@ class BoundGraph:
         self._straight: Segment | None = None if self.awaits else self._program(False, False).straight
         only = self._program(True, False).straight
         #: Where a router is all there is, what may answer without an event of the run's own.
-        self._shortcut = only.steps[0].shortcut if only is not None and len(only.steps) == 1 else None
+        self._only: Segment | None = None
+        if only is not None and len(only.steps) == 1 and only.steps[0].kind == "router":
+            self._only = only
+        self._shortcut: Shortcut | None = None if self._only is None else self._only.steps[0].shortcut
+        #: The same while nothing awaits; :meth:`wait` for what it answers, and :meth:`fail_at_once` if it raises.
+        self.shortcut: Shortcut | None = None if self.awaits else self._shortcut
         self.holds_back = any(holds_back(step.object) for step in steps.values())
 
     def _program(self, on_loop: bool, traced: bool) -> Program:
@@ -74,16 +82,21 @@ class BoundGraph:
             with self._lock:
                 program = self._programs.get(key)
                 if program is None:
-                    wait = None if on_loop else self._wait
+                    wait = None if on_loop else self.wait
                     program = make_program(self.plan, "", self.steps, wait, traced)
                     self._programs[key] = program
         return program
 
-    def _wait(self, awaitable: Any) -> Any:
-        # A plain function returned an awaitable: from now on this graph is known to await.
+    def wait(self, awaitable: Any) -> Any:
+        """Wait for what a plain function returned: from now on this graph is known to await."""
         self.awaits = True
-        self._straight = None
+        self._straight = self.shortcut = None
         return self._loop.wait(awaitable)
+
+    def fail_at_once(self, event: Event, exc: Exception) -> NoReturn:
+        """Raise what the :attr:`shortcut` raised, as a run would."""
+        assert self._only is not None
+        self._raise(self._only, exc, event)
 
     def answer(self, event: Event, trace: Any = None) -> Any:
         """Answer an event; blocks, and works inside a running event loop too."""
@@ -92,9 +105,9 @@ class BoundGraph:
             assert straight.run is not None
             try:
                 if self._shortcut is not None:
-                    answer = self._shortcut(event, event.body, event.path)
+                    answer = self._shortcut(event, event.body)
                     if answer is not None:
-                        return answer if type(answer) is dict else self._wait(answer)
+                        return answer if type(answer) is dict else self.wait(answer)
                 if straight.events:
                     return straight.run(event.body, event.fork(event.body), None).body
                 return straight.run(event.body, event, None)
@@ -116,7 +129,7 @@ class BoundGraph:
             assert straight.run is not None
             try:
                 if self._shortcut is not None:
-                    answer = self._shortcut(event, event.body, event.path)
+                    answer = self._shortcut(event, event.body)
                     if answer is not None:
                         return answer if type(answer) is dict else await answer
                 own = event.fork(event.body) if straight.events else event
@@ -144,9 +157,9 @@ class BoundGraph:
             run = Run(self.context, trace, gather, self.most_events)
             return self._loop.wait(again.drive(again.program(None), run))
         run = Run(self.context, trace, None, self.most_events)
-        return drive(again.drive(again.program(self._wait), run))
+        return drive(again.drive(again.program(self.wait), run))
 
-    def _raise(self, segment: Segment, exc: Exception, event: Event) -> None:
+    def _raise(self, segment: Segment, exc: Exception, event: Event) -> NoReturn:
         """Raise the error of a straight run, as the machine would."""
         assert segment.fused is not None
         step, _ = segment.fused.failure(exc)
@@ -158,7 +171,7 @@ class BoundGraph:
 
     def answer_of_flow(self, path: str, event: Event) -> Any:
         """Answer an event with one nested flow alone."""
-        program = make_program(self.plan, path, self.steps, None if self.awaits else self._wait, False)
+        program = make_program(self.plan, path, self.steps, None if self.awaits else self.wait, False)
         run = Run(self.context, None, gather if self.awaits else None, self.most_events)
         job = run_program(program, event.body, event.fork(event.body), run)
         return self._loop.wait(job) if self.awaits else drive(job)

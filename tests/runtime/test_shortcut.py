@@ -154,3 +154,92 @@ def test_a_router_within_a_flow_takes_the_same_way():
     server = served(graph)
     for model in ("m", "late"):
         assert server.run(infer(f"/v2/models/{model}/infer"), get_body=True)["outputs"] == [2, 4]
+
+
+# ---- a router keeps what a path asks for -----------------------------------------------------------------
+
+
+def outputs(server, path="/v2/models/Doubler/infer", **body):
+    return server.run(infer(path, **body), get_body=True)["outputs"]
+
+
+def router_in(server):
+    return server.graph.async_object
+
+
+def test_a_route_that_takes_the_place_of_another_is_asked_from_then_on():
+    server, other = router_of(Doubler), router_of(Prepared)
+    assert outputs(server) == [2, 4]
+    routes = router_in(server).routes
+    routes["Doubler"] = router_in(other).routes["Prepared"]
+    assert outputs(server) == outputs(server) == [4, 6]
+    del routes["Doubler"]
+    assert server.run(infer("/v2/models/Doubler/infer")).status_code == 404
+
+
+def test_a_method_that_is_replaced_on_the_model_is_called():
+    server = router_of(Doubler)
+    assert outputs(server) == [2, 4]
+    model = router_in(server).routes["Doubler"].object
+    model.predict = lambda request: ["other"]
+    assert outputs(server) == ["other"]
+
+
+def test_a_model_that_is_not_ready_any_more_refuses():
+    server = router_of(Doubler)
+    assert outputs(server) == [2, 4]
+    router_in(server).routes["Doubler"].object.ready = False
+    assert server.run(infer("/v2/models/Doubler/infer")).status_code == 503
+
+
+def test_paths_are_kept_within_bounds():
+    server = router_of(Doubler)
+    for number in range(5000):
+        assert outputs(server, "/" * number + "v2/models/Doubler/infer") == [2, 4]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", None])
+def test_the_method_does_not_matter_where_the_path_names_the_operation(method):
+    server = router_of(Doubler)
+    event = MockEvent(body={"inputs": [1, 2]}, path="/v2/models/Doubler/infer", method=method)
+    tested = server.test("/v2/models/Doubler/infer", {"inputs": [1, 2]}, method=method or "POST")
+    assert server.run(event, get_body=True)["outputs"] == tested["outputs"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"inputs": [{"name": "x", "shape": [2], "datatype": "INT64", "data": [1, 2]}]},
+        {"inputs": []},
+        {"inputs": [1, 2], "operation": "explain", "model": "other"},
+        {"inputs": [1, 2], "parameters": {"a": 1}},
+        {"inputs": "no list"},
+        {"input": [1]},
+        {"inputs": [1], "data_url": "file:///etc/hostname"},
+        {},
+        [1, 2],
+        "text",
+        None,
+    ],
+    ids=str,
+)
+def test_what_is_not_as_usual_is_answered_as_it_is_tested(body):
+    server = router_of(Doubler)
+    path = "/v2/models/Doubler/infer"
+    tested = server.test(path, body, "POST", silent=True, event_id="e")
+    for _ in range(2):  # a path that was asked before is known
+        found = server.run(MockEvent(body, path=path, method="POST", event_id="e"), get_body=True)
+        if isinstance(tested, dict):
+            found, expected = ({**answer, "timestamp": "", "id": ""} for answer in (found, tested))
+            assert found == expected
+        else:
+            assert (found.status_code, found.body) == (tested.status_code, tested.body)
+
+
+def test_answers_do_not_share_what_they_are_made_of():
+    server = router_of(Doubler)
+    first = server.run(infer("/v2/models/Doubler/infer"), get_body=True)
+    second = server.run(infer("/v2/models/Doubler/infer"), get_body=True)
+    assert first["id"] != second["id"]
+    first.clear()
+    assert list(second) == ["id", "model_name", "outputs", "timestamp"]
