@@ -21,7 +21,6 @@ _HELP = {
     "reload": "Start again when a file changes; for development.",
     "tls_cert": "File of the certificate, for https.",
     "tls_key": "File of its key.",
-    "run_in": "Where graphs that do not await run.",
     "threads": "Threads of a worker that run such graphs.",
     "timeout_s": "Seconds that an answer may take (504); 0 is no limit.",
     "max_in_flight": "Requests at a time, per worker (429).",

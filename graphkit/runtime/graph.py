@@ -16,6 +16,7 @@ from graphkit.runtime.flush import flush_program, holds_back
 from graphkit.runtime.lookup import Watch
 from graphkit.runtime.loop import LoopThread
 from graphkit.runtime.machine import MOST_EVENTS, Run, run_program
+from graphkit.runtime.offload import Offload, offloaded
 from graphkit.runtime.program import Program, Segment, make_program
 
 #: Answers ``(event, body)`` without an event of the run's own, or says ``None``.
@@ -63,6 +64,7 @@ class BoundGraph:
         self._loop = loop
         self._lock = threading.Lock()
         self._programs: dict[tuple[bool, bool], Program] = {}
+        self._offload: Offload | None = None
         self.awaits = any(step.is_async for step in steps.values())
         self._straight: Segment | None = None if self.awaits else self._program(False, False).straight
         only = self._program(True, False).straight
@@ -83,7 +85,9 @@ class BoundGraph:
                 program = self._programs.get(key)
                 if program is None:
                     wait = None if on_loop else self.wait
-                    program = make_program(self.plan, "", self.steps, wait, traced)
+                    elsewhere = self._offload if on_loop else None
+                    steps = self.steps if elsewhere is None else offloaded(self.steps, elsewhere)
+                    program = make_program(self.plan, "", steps, wait, traced)
                     self._programs[key] = program
         return program
 
@@ -128,7 +132,7 @@ class BoundGraph:
         if straight is not None and trace is None:
             assert straight.run is not None
             try:
-                if self._shortcut is not None:
+                if self._shortcut is not None and self._offload is None:
                     answer = self._shortcut(event, event.body)
                     if answer is not None:
                         return answer if type(answer) is dict else await answer
@@ -143,6 +147,19 @@ class BoundGraph:
             return result.body if straight.events else result
         run = Run(self.context, trace, gather, self.most_events)
         return await run_program(program, event.body, event.fork(event.body), run)
+
+    @property
+    def offload(self) -> Offload | None:
+        """Where plain steps run while :meth:`answer_async` runs the others on its event loop; ``None``: on it too."""
+        return self._offload
+
+    @offload.setter
+    def offload(self, offload: Offload | None) -> None:
+        # methods are equal, not the same, each time they are looked up
+        if offload != self._offload:
+            with self._lock:
+                self._offload = offload
+                self._programs = {key: program for key, program in self._programs.items() if not key[0]}
 
     def give_up(self, event_id: str) -> None:
         """Drop what joins still hold of an event: a run of it that failed on the way to them is being repeated."""

@@ -48,10 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_in_flight
         More requests at a time, per worker, are refused with 429.
     threads
-        How many threads of a worker run graphs that do not await.
-    run_in
-        Where graphs that do not await run: ``"threads"``, ``"loop"`` (fastest; a slow step holds up all requests
-        of the worker), or ``"auto"``: in threads until they have proved to be quick.
+        How many threads of a worker run what does not await, and is not quick enough to share one.
     drain_s, graceful_s
         After SIGTERM: how long the server still takes requests while it reports itself as not ready, and how long it
         then waits for answers that are under way.
@@ -102,7 +99,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     timeout_s: float = 60.0
     max_in_flight: int = 2048
     threads: int = 16
-    run_in: str = "auto"
     drain_s: float = 1.0
     graceful_s: float = 30.0
     api_keys: tuple[str, ...] = ()
@@ -165,7 +161,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 #: What settings may be that are one of several words.
 CHOICES = {
-    "run_in": ("auto", "loop", "threads"),
     "metrics": ("auto", "off", "requests", "steps"),
     "log_format": ("json", "text"),
     "log_level": ("debug", "info", "warning", "error"),

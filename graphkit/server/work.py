@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from graphkit.core.errors import GraphkitError
+from graphkit.runtime.offload import in_threads
 from graphkit.server.forms import ServerForms
 
 if TYPE_CHECKING:
@@ -96,7 +98,8 @@ class WorkMixin(ServerForms):
             path=path, shape=shape, chunk=chunk, columns=_names(columns), keep=_names(keep) or (), column=column,
             any_rows=any_rows, workers=workers, executor=executor,
         )  # fmt: skip
-        return run_frame(self, table, options, errors, progress, self._opener(options, None))
+        with self._side_by_side(options):
+            return run_frame(self, table, options, errors, progress, self._opener(options, None))
 
     def run_file(
         self,
@@ -177,11 +180,25 @@ class WorkMixin(ServerForms):
             path=path, shape=shape, chunk=chunk, columns=_names(columns), keep=_names(keep) or (), column=column,
             any_rows=any_rows, workers=workers, executor=executor,
         )  # fmt: skip
-        return run_file(
-            self, source, output, options, asked=self._spec_mark(), opener=self._opener(options, opener),
-            input_format=input_format, output_format=output_format, overwrite=overwrite, restart=restart,
-            max_errors=max_errors, progress=progress,
-        )  # fmt: skip
+        with self._side_by_side(options):
+            return run_file(
+                self, source, output, options, asked=self._spec_mark(), opener=self._opener(options, opener),
+                input_format=input_format, output_format=output_format, overwrite=overwrite, restart=restart,
+                max_errors=max_errors, progress=progress,
+            )  # fmt: skip
+
+    @contextmanager
+    def _side_by_side(self, options: Options) -> Iterator[None]:
+        """Keep a graph that awaits from running all plain steps on its one event loop, where chunks are to share it."""
+        bound = None if options.workers == 1 or options.executor != "thread" else self._ready(check_names=True)
+        if bound is None or not bound.awaits:
+            yield
+            return
+        bound.offload = in_threads
+        try:
+            yield
+        finally:
+            bound.offload = None
 
     def flush(self) -> None:
         """Send on what batches and joins hold back, and write what is buffered; pools and connections stay open.

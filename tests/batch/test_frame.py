@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 
@@ -39,6 +40,24 @@ def test_chunks_are_answered_side_by_side(flow):
         return table["a"]
 
     assert flow(meets).run_frame(TABLE[:4], chunk=2, workers=2)["a"].tolist() == [0, 1, 2, 3]
+
+
+def test_plain_steps_of_a_graph_that_awaits_run_side_by_side_too():
+    together = threading.Barrier(3, timeout=20)
+
+    async def later(table):
+        await asyncio.sleep(0)
+        return table
+
+    def meet(table):
+        together.wait()
+        return table["a"]
+
+    graph = graphkit.new_flow()
+    graph.to(later, name="later").to(meet, name="meet").respond()
+    server = graph.to_mock_server()
+    assert server.run_frame(TABLE[:6], chunk=2, workers=3)["a"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert server._bound.offload is None
 
 
 def test_worker_processes_answer_a_table(flow):

@@ -48,7 +48,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"run_in": "thread"}, "did you mean 'threads'"),
+        ({"metrics": "step"}, "did you mean 'steps'"),
         ({"workers": 0}, "workers must be 1 or more"),
         ({"port": 99999}, "port must be 65535 or less, found 99999"),
         ({"timeout_s": -1.0}, "timeout_s must be 0 or more"),

@@ -169,7 +169,7 @@ class App:
     @property
     def waiting(self) -> int:
         """How many requests wait for a thread."""
-        return self._runner.threads.waiting
+        return self._runner.waiting
 
     def __repr__(self) -> str:
         return f"App({self.server!r})"
@@ -397,7 +397,6 @@ class App:
     def start(self) -> None:
         """Bind the graph, which loads its models, and get ready; raises GraphError with everything that is wrong."""
         self.server._ready(check_names=True)
-        self._runner.start()
 
     def close(self) -> None:
         """Write out what waits, and close pools and threads."""

@@ -109,12 +109,13 @@ class Threads:
                 self._given_up -= 1
                 return
         try:
-            job.loop.call_soon_threadsafe(_settle, job.future, result, error)
+            job.loop.call_soon_threadsafe(settle, job.future, result, error)
         except RuntimeError:  # the loop has ended, and whoever waited with it
             return
 
 
-def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+def settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    """Give a future its result or error, unless nobody waits for it any more."""
     if future.done():
         return
     if error is None:

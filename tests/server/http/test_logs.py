@@ -132,16 +132,14 @@ def test_lines_of_text_tell_the_same_behind_the_message(own: Any) -> None:
 # ---- requests and steps -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("run_in", ["threads", "loop"])
 @pytest.mark.parametrize("step", [noting, noting_later])
-def test_what_steps_log_carries_the_id_of_the_request(own: Any, asked: Asked, run_in: str, step: Any) -> None:
+def test_what_steps_log_carries_the_id_of_the_request(own: Any, asked: Asked, step: Any) -> None:
     graph = new_flow()
     graph.to(step, name="note").respond()
     log = own()
-    settings = Settings(run_in=run_in)
     for number in range(2):
         headers = {"x-request-id": f"r-{number}"}
-        assert asked(graph.to_mock_server(), "POST", "/", settings, json=number, headers=headers).json() == number
+        assert asked(graph.to_mock_server(), "POST", "/", json=number, headers=headers).json() == number
     assert [(line["message"], line["request_id"]) for line in log.lines()] == [("noting 0", "r-0"), ("noting 1", "r-1")]
     assert "step" not in log.lines()[0]
 

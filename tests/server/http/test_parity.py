@@ -129,9 +129,8 @@ def comparable(status: int, content_type: str, body: bytes) -> Any:
     return status, content_type, body
 
 
-@pytest.mark.parametrize("run_in", ["loop", "threads", "auto"])
 @pytest.mark.parametrize("number", range(len(REQUESTS)))
-def test_http_answers_what_test_answers(asked: Callable[..., httpx.Response], number: int, run_in: str) -> None:
+def test_http_answers_what_test_answers(asked: Callable[..., httpx.Response], number: int) -> None:
     make, method, path, body, headers = REQUESTS[number]
     sent = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     tested = make().test(
@@ -144,7 +143,7 @@ def test_http_answers_what_test_answers(asked: Callable[..., httpx.Response], nu
         get_body=False,
     )
     expected_body = tested.body.encode() if isinstance(tested.body, str) else tested.body or b""
-    found = asked(make(), method, path, Settings(run_in=run_in), content=sent, headers=headers)
+    found = asked(make(), method, path, Settings(), content=sent, headers=headers)
     expected = comparable(tested.status_code, tested.content_type, expected_body)
     assert comparable(found.status_code, found.headers["content-type"], found.content) == expected
     for name, value in tested.headers.items():

@@ -1,17 +1,20 @@
-"""Where a graph runs: quick ones on the loop, others in threads, and what hangs is given up."""
+"""Where a graph runs: nothing that does not await keeps the event loop busy, and what hangs is given up."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 import time
 from typing import Any
 
 import pytest
 
-from graphkit import Event, GraphServer, new_flow
+from graphkit import Event, GraphServer, V2ModelServer, create_graph_server, new_flow
 from graphkit.server.http.deadline import Late, within
-from graphkit.server.http.runner import QUICK_S, SLOW_S, Pace, Runner
+from graphkit.server.http.lane import Lane
+from graphkit.server.http.pace import QUICK_S, SLOW_S, Pace
+from graphkit.server.http.runner import Runner
 from graphkit.server.http.threads import Threads
 from graphkit.server.settings import Settings
 
@@ -52,37 +55,247 @@ def test_runs_that_become_slow_lose_trust() -> None:
     assert not after(Pace(), *[0.0001] * 8, *[QUICK_S * 4] * 20)
 
 
-def where(body: Any) -> bool:
-    """Return whether this runs in the main thread."""
+# ---- graphs that do not await ----------------------------------------------------------------------------------------
+
+
+def where(body: Any) -> str:
+    """Return in which thread this runs."""
     time.sleep(body)
-    return threading.current_thread() is threading.main_thread()
+    return threading.current_thread().name
 
 
-def server() -> GraphServer:
+def server(*steps: Any) -> GraphServer:
     graph = new_flow()
-    graph.to(where).respond()
+    last: Any = graph
+    for step in steps:
+        last = last.to(step)
+    last.respond()
     made: GraphServer = graph.to_mock_server(namespace=globals())
     made.init()
     return made
 
 
-async def answers(settings: Settings, *bodies: float) -> list[bool]:
-    runner = Runner(server(), settings)
-    runner.start()
+async def answers(made: GraphServer, *bodies: Any) -> list[Any]:
+    runner = Runner(made, Settings())
     try:
         return [await runner.run(Event(body, method="POST")) for body in bodies]
     finally:
         runner.close()
 
 
-def test_quick_graphs_move_to_the_loop_and_slow_ones_back() -> None:
-    found = asyncio.run(answers(Settings(), *[0] * 10, SLOW_S * 1.5, 0))
-    assert found == [*[False] * 8, True, True, True, False]
+def test_quick_graphs_move_to_a_thread_of_their_own_and_slow_ones_back() -> None:
+    found = asyncio.run(answers(server(where), *[0] * 10, SLOW_S * 1.5, 0))
+    assert found == [*["graphkit-request"] * 8, *["graphkit-lane"] * 3, "graphkit-request"]
 
 
-@pytest.mark.parametrize(("run_in", "expected"), [("threads", False), ("loop", True)])
-def test_the_settings_may_say_where(run_in: str, expected: bool) -> None:
-    assert asyncio.run(answers(Settings(run_in=run_in), *[0] * 12)) == [expected] * 12
+class Health:
+    """Notes how long the loop was ever kept from looking at the clock."""
+
+    def __init__(self) -> None:
+        self.longest_s = 0.0
+
+    async def watch(self) -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            self.longest_s = max(self.longest_s, time.monotonic() - before)
+
+
+def sometimes_slow(body: Any) -> Any:
+    """Take long if asked to, in C, where no signal would reach it."""
+    if body == "slow":
+        hashlib.pbkdf2_hmac("sha256", b"x", b"y", 4_000_000)
+    return body
+
+
+async def at_once(body: Any) -> Any:
+    await asyncio.sleep(0)
+    return body
+
+
+@pytest.mark.parametrize("steps", [(sometimes_slow,), (at_once, sometimes_slow)], ids=["plain", "awaits"])
+def test_a_slow_request_of_a_quick_graph_holds_up_neither_the_loop_nor_others(steps: Any) -> None:
+    async def go() -> tuple[float, list[Any], bool]:
+        runner, health = Runner(server(*steps), Settings(timeout_s=60)), Health()
+        for _ in range(20):
+            assert await runner.run(Event("quick", method="POST")) == "quick"
+        watching = asyncio.ensure_future(health.watch())
+        slow = asyncio.ensure_future(runner.run(Event("slow", method="POST")))
+        await asyncio.sleep(0)
+        quick = [await runner.run(Event(number, method="POST")) for number in range(20)]
+        was_under_way = not slow.done()
+        assert await slow == "slow"
+        watching.cancel()
+        runner.close()
+        return health.longest_s, quick, was_under_way
+
+    began = time.monotonic()
+    longest_s, quick, was_under_way = asyncio.run(go())
+    took_s = time.monotonic() - began
+    assert quick == list(range(20))
+    assert was_under_way
+    assert longest_s < took_s / 3
+
+
+@pytest.mark.parametrize("steps", [(sometimes_slow,), (at_once, sometimes_slow)], ids=["plain", "awaits"])
+def test_time_is_up_when_it_is_up_whatever_the_step_does(steps: Any) -> None:
+    async def go() -> None:
+        runner = Runner(server(*steps), Settings(timeout_s=0.2))
+        for _ in range(20):
+            await runner.run(Event("quick", method="POST"))
+        with pytest.raises(Late):
+            await runner.run(Event("slow", method="POST"))
+        assert await runner.run(Event("quick", method="POST")) == "quick"
+        runner.close()
+
+    asyncio.run(go())
+
+
+# ---- graphs that await -----------------------------------------------------------------------------------------------
+
+
+class Meeting(V2ModelServer):
+    """Answers when as many requests as expected are in it at the same time."""
+
+    def load(self) -> None:
+        self.together = threading.Barrier(self.get_param("expected"), timeout=20)
+
+    def predict(self, request: Any) -> Any:
+        self.together.wait()
+        return request["inputs"]
+
+
+def test_plain_steps_of_a_graph_that_awaits_run_side_by_side() -> None:
+    graph = new_flow()
+    router = graph.to(at_once).to("*", name="models").respond()
+    router.add_route("m", class_name=Meeting, expected=4)
+    made = graph.to_mock_server()
+    made.init()
+
+    async def go() -> list[Any]:
+        runner = Runner(made, Settings())
+        events = [Event({"inputs": [n]}, path="/v2/models/m/infer", method="POST") for n in range(4)]
+        found = await asyncio.gather(*map(runner.run, events))
+        runner.close()
+        return [answer["outputs"] for answer in found]
+
+    assert asyncio.run(go()) == [[0], [1], [2], [3]]
+
+
+class Gathering(V2ModelServer):
+    """A model that shares calls."""
+
+    def load(self) -> None: ...
+
+    def predict(self, request: Any) -> Any:
+        return [len(request["inputs"])] * len(request["inputs"])
+
+
+def test_a_model_that_shares_calls_does_so_beside_a_plain_one_that_hangs() -> None:
+    made = create_graph_server()
+    made.add_model("plain", class_name=Meeting, expected=2)
+    made.add_model("shared", class_name=Gathering, max_batch_size=8, max_delay_ms=50)
+    made.init()
+
+    def infer(model: str, number: int) -> Event:
+        return Event({"inputs": [number]}, path=f"/v2/models/{model}/infer", method="POST")
+
+    async def go() -> tuple[list[Any], Any]:
+        runner = Runner(made, Settings())
+        first = asyncio.ensure_future(runner.run(infer("plain", 1)))
+        shared = await asyncio.gather(*(runner.run(infer("shared", number)) for number in range(8)))
+        assert not first.done()
+        await runner.run(infer("plain", 2))
+        last = await first
+        runner.close()
+        return [answer["outputs"] for answer in shared], last["outputs"]
+
+    found, plain = asyncio.run(go())
+    assert plain == [1]
+    assert found == [[8]] * 8
+
+
+def fails(body: Any) -> Any:
+    raise ValueError(f"no {body}")
+
+
+def test_a_plain_step_that_fails_beside_one_that_awaits_is_named() -> None:
+    (found,) = asyncio.run(answers(server(at_once, fails), "way"))
+    assert (found.status_code, "step 'fails'" in found.body, "ValueError: no way" in found.body) == (500, True, True)
+
+
+def test_a_handler_takes_what_fails_beside_one_that_awaits() -> None:
+    graph = new_flow()
+    graph.to(at_once).to(fails).respond()
+    graph.error_handler(name="sorry", handler="(event + ' after all')")
+    made = graph.to_mock_server(namespace=globals())
+    assert asyncio.run(answers(made, "way")) == ["way after all"]
+
+
+# ---- the lane --------------------------------------------------------------------------------------------------------
+
+
+def test_the_lane_runs_calls_in_their_order_in_one_thread() -> None:
+    async def go() -> list[Any]:
+        lane = Lane(2)
+        found = await asyncio.gather(*(lane.run(lambda n=n: (n, threading.get_ident())) for n in range(100)))
+        lane.close()
+        return found
+
+    found = asyncio.run(go())
+    assert [number for number, _ in found] == list(range(100))
+    assert len({thread for _, thread in found}) == 1
+
+
+def test_those_behind_a_slow_call_go_on_in_another_thread_within_bounds() -> None:
+    over = threading.Event()
+
+    async def go() -> None:
+        lane = Lane(2)
+        slow = [lane.run(over.wait) for _ in range(3)]
+        last = lane.run(lambda: "last")
+        await asyncio.sleep(0.3)
+        # two threads are left behind, and the third call keeps the one that waits for nobody
+        assert not last.done()
+        assert lane.waiting == 1
+        over.set()
+        assert await last == "last"
+        await asyncio.gather(*slow)
+        lane.close()
+
+    asyncio.run(go())
+
+
+def test_a_call_of_the_lane_that_is_cancelled_before_it_began_does_not_run() -> None:
+    over, begun = threading.Event(), []
+
+    async def go() -> None:
+        lane = Lane(0)
+        first = lane.run(over.wait)
+        with pytest.raises(Late):
+            await within(0.05, lane.run(lambda: begun.append(1)))
+        over.set()
+        await first
+        await lane.run(lambda: begun.append(2))
+        lane.close()
+
+    asyncio.run(go())
+    assert begun == [2]
+
+
+def test_what_a_call_of_the_lane_raises_goes_to_whoever_waits() -> None:
+    async def go() -> None:
+        lane = Lane(1)
+        with pytest.raises(ValueError, match="no"):
+            await lane.run(lambda: int("no"))
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await lane.run(lambda: next(iter([])))
+        lane.close()
+
+    asyncio.run(go())
+
+
+# ---- the pool --------------------------------------------------------------------------------------------------------
 
 
 def test_jobs_that_were_given_up_leave_their_places_to_others() -> None:
