@@ -114,9 +114,16 @@ class StepError(GraphkitError, RuntimeError):
 
 
 class BadRequest(StepError, ValueError):
-    """The event's body, content type or operation cannot be used."""
+    """The event's body, content type or operation cannot be used.
+
+    Attributes
+    ----------
+    in_hindsight
+        Nobody checked the request beforehand: a model failed, and it was found out that this is due to the request.
+    """
 
     status = 400
+    in_hindsight: bool = False
 
 
 class ModelNotFound(StepError, LookupError):

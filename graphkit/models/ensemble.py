@@ -14,6 +14,7 @@ from graphkit.core.event import Event
 from graphkit.models.addresses import BY_ROW, Address
 from graphkit.models.parallel import ExecutorType, ParallelRun
 from graphkit.models.requests import check_inputs, has_rows, request_copies, with_id
+from graphkit.models.shortcut import failure_of
 from graphkit.models.stamps import Stamps
 from graphkit.models.v2 import V2ModelServer
 from graphkit.models.voting import (
@@ -198,7 +199,7 @@ class VotingEnsemble(ParallelRun):
             own = event.fork(body)
             outputs: Any = dict(zip(self.routes, columns, strict=True))
             if any(type(found) not in PLAIN_TYPES and is_awaitable(found) for found in columns):
-                outputs = self._outputs_later(outputs)
+                outputs = self._outputs_later(outputs, models, body)
             return then(then(outputs, partial(self._voted, (own, "infer", None, 0, stamp))), attrgetter("body"))
         votes = vote(columns, self._shares(tuple(self.routes)), self.vote_type, kinds)
         return self._response_to(event, body, votes, stamp)
@@ -220,7 +221,7 @@ class VotingEnsemble(ParallelRun):
                 add(model.predict(requests.pop()))
             except Exception as exc:  # the vote decides what a failed model means
                 route = list(self.routes.values())[len(columns)]
-                columns.append(_failure_of(route, exc))
+                columns.append(failure_of(route, model, exc, body))
         return columns
 
     # ---- whom a request goes to -----------------------------------------------------------------------------
@@ -311,13 +312,13 @@ class VotingEnsemble(ParallelRun):
                 return None
         return models
 
-    async def _outputs_later(self, outputs: dict[str, Any]) -> dict[str, Any]:
+    async def _outputs_later(self, outputs: dict[str, Any], models: list[V2ModelServer], body: Any) -> dict[str, Any]:
         arrived = {}
-        for key, found in outputs.items():
+        for (key, found), model in zip(outputs.items(), models, strict=True):
             try:
                 arrived[key] = await found if is_awaitable(found) else found
             except Exception as exc:  # as above
-                arrived[key] = _failure_of(self.routes[key], exc)
+                arrived[key] = failure_of(self.routes[key], model, exc, body)
         return arrived
 
     def _voted(self, call: _Call, answers: Mapping[str, Any]) -> Any:
@@ -326,10 +327,22 @@ class VotingEnsemble(ParallelRun):
         try:
             votes = self._count(event.body, answers, failed)
         except Exception as exc:
+            error = self._agreed(exc, answers)
             if log is not None:
-                log.push(with_id(event.body, self._id(event, event.body)), None, operation, started_ns, error=exc)
-            raise
+                log.push(with_id(event.body, self._id(event, event.body)), None, operation, started_ns, error=error)
+            if error is exc:
+                raise
+            raise error from error.__cause__
         return then(votes, partial(self._answer, call, failed))
+
+    def _agreed(self, exc: Exception, answers: Mapping[str, Any]) -> Exception:
+        """Return what to raise for the first failure, in view of what the other models said."""
+        if not isinstance(exc, BadRequest) or not exc.in_hindsight:
+            return exc
+        from graphkit.models.blame import unless_contradicted
+
+        named = [self._failed(key, said) if isinstance(said, BaseException) else said for key, said in answers.items()]
+        return unless_contradicted(exc, named, self._who)
 
     def _count(self, request: Any, answers: Mapping[str, Any], failed: dict[str, Exception]) -> Any:
         """Return the votes; models that are left out, where that is allowed, are put into ``failed``."""
@@ -451,10 +464,3 @@ def _odd_lengths(columns: Mapping[str, list[Any]], inputs: Any) -> str:
     if any(columns.values()):
         return f"its models answered different numbers of predictions{asked}: {counted}"
     return f"no model answered a prediction{asked}: {counted}"
-
-
-def _failure_of(route: Any, exc: Exception) -> Exception:
-    """Return a route's exception as the route itself would raise it, naming its step."""
-    name = getattr(route, "failure", None)
-    failure: Exception = exc if name is None else name(exc)
-    return failure

@@ -142,6 +142,8 @@ class ParallelRun(BaseModelRouter):
             (known for known in (BadRequest, ModelNotFound, ModelNotReady) if isinstance(exc, known)), StepError
         )
         failure = error(f"router {self.name!r}: route {key!r} failed: {told(exc)}", status=status)
+        if isinstance(failure, BadRequest) and isinstance(exc, BadRequest):
+            failure.in_hindsight = exc.in_hindsight
         failure.__cause__ = exc
         return failure
 

@@ -62,7 +62,8 @@ def shortcut_of(router: Any, addresses: Addresses) -> Callable[[Any, Any], Any]:
         try:
             outputs = model.predict(body.copy())  # what it does to its request is not done to the caller's
         except Exception as exc:
-            raise _named(route, model, exc) from exc
+            error = failure_of(route, model, exc, body)
+            raise error from error.__cause__
         if request_id is None:
             request_id = event.event_id
             if request_id is None:
@@ -73,7 +74,7 @@ def shortcut_of(router: Any, addresses: Addresses) -> Callable[[Any, Any], Any]:
         given["timestamp"] = stamp
         if type(outputs) is list or type(outputs) in PLAIN_TYPES or not is_awaitable(outputs):
             return given
-        return _later(route, model, given)
+        return _later(route, model, given, body)
 
     def find(path: str) -> bool:
         targets.pop(path, None)
@@ -89,14 +90,18 @@ def shortcut_of(router: Any, addresses: Addresses) -> Callable[[Any, Any], Any]:
     return answer
 
 
-def _named(route: Any, model: Any, exc: Exception) -> Exception:
-    """Return the error of a prediction as the model and its route tell it."""
-    failure: Exception = route.failure(model.failure(exc))
-    return failure
+def failure_of(route: Any, model: Any, exc: Exception, request: Any) -> Exception:
+    """Return a plain model's exception as its route itself would raise it: diagnosed, and naming its step."""
+    error: Exception = model._diagnosed(exc, request)
+    if error is not exc:
+        error.__cause__ = exc
+    named = getattr(route, "failure", None)
+    return error if named is None else named(error)
 
 
-async def _later(route: Any, model: Any, answer: dict[str, Any]) -> dict[str, Any]:
+async def _later(route: Any, model: Any, answer: dict[str, Any], request: Any) -> dict[str, Any]:
     try:
         return {**answer, "outputs": await answer["outputs"]}
     except Exception as exc:
-        raise _named(route, model, exc) from exc
+        error = failure_of(route, model, exc, request)
+        raise error from error.__cause__

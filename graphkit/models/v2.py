@@ -237,7 +237,11 @@ class V2ModelServer(Batched, Component):
         return check_inputs(request, f"model {self.name!r}", self.oip_inputs == "arrays")
 
     def predict(self, request: Any) -> Any:
-        """Return the predictions for ``request["inputs"]``; must be overridden."""
+        """Return the predictions for ``request["inputs"]``; must be overridden.
+
+        What it raises is answered with status 500; with 400 where the request is known to be at fault: rows of another
+        length than the model takes, values that are no numbers.
+        """
         raise StepError(
             f"model {self.name!r}: class {type(self).__name__} has no predict method: override predict(self, request)",
         )
@@ -338,11 +342,8 @@ class V2ModelServer(Batched, Component):
                 else:
                     result = self.predict(request) if self.batcher is None else self.batcher.ask(request)
             except Exception as exc:
-                self._track_failure(call, request, exc)
-                failure = self.failure(exc)
-                if failure is exc:
-                    raise
-                raise failure from exc
+                self._raise_tracked(call, request, exc)
+                raise
             if type(result) not in PLAIN_TYPES and is_awaitable(result):
                 return then(self._asked_later(call, request, result), partial(self._go_on, call, 3, request))
         if stage < 4:
@@ -358,16 +359,25 @@ class V2ModelServer(Batched, Component):
         original, event.body = event.body, result
         return event if self._put is None else self._placed(original, event)
 
-    def failure(self, exc: Exception) -> Exception:
-        """Return what a failed prediction is told as: the exception itself, or one that says more."""
-        if self.model is not None or type(self).load is not V2ModelServer.load:
-            return exc
-        if isinstance(exc, AttributeError) and exc.obj is None and exc.name in ("predict", "predict_proba"):
-            remedy = "give model=, or model_path= and a class with a load method"
-            told = AttributeError(f"{exc}: model {self.name!r} has no model object, {remedy}")
-            told.__cause__ = exc
-            return told
-        return exc
+    def _diagnosed(self, exc: Exception, *requests: Any) -> Exception:
+        """Return what to raise for what ``predict`` or ``explain`` raised, asked with one of the requests."""
+        from graphkit.models.blame import diagnosed  # only failures need it
+
+        return diagnosed(self, exc, requests, type(self).load is not V2ModelServer.load)
+
+    def _raise_diagnosed(self, exc: Exception, *requests: Any) -> None:
+        """Raise an exception that says more than the one of ``predict``, if there is one."""
+        error = self._diagnosed(exc, *requests)
+        if error is not exc:
+            raise error from exc
+
+    def _raise_tracked(self, call: _Call, request: Any, exc: Exception) -> None:
+        """Track a failure, and raise an exception that says more, if there is one."""
+        hooked = self._prepares or self._validates
+        error = self._diagnosed(exc, request, *([self._selected(call[0])] if hooked else []))
+        self._track_failure(call, request, error)
+        if error is not exc:
+            raise error from exc
 
     def _check_given_back(self, event: Any, hook: str) -> None:
         """Refuse a request that a hook has lost; a body that was nothing from the start is the caller's fault."""
@@ -386,7 +396,7 @@ class V2ModelServer(Batched, Component):
         try:
             return await outputs
         except Exception as exc:
-            self._track_failure(call, request, exc)
+            self._raise_tracked(call, request, exc)
             raise
 
     def _refusal(self, exc: Exception) -> BadRequest:

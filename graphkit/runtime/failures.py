@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphkit.core.errors import GraphkitError, StepError, told
+from graphkit.core.errors import BadRequest, GraphkitError, StepError, told
 
 
 class Answered(Exception):  # no error: a step ended the flow with an answer
@@ -41,7 +41,10 @@ def retold(exc: StepError, message: str) -> StepError:
 def _like(exc: StepError, message: str, path: str | None) -> StepError:
     for kind in type(exc).__mro__:
         if kind.__module__ == StepError.__module__ and issubclass(kind, StepError):
-            return kind(message, step=path, status=exc.status)
+            new = kind(message, step=path, status=exc.status)
+            if isinstance(new, BadRequest) and isinstance(exc, BadRequest):
+                new.in_hindsight = exc.in_hindsight
+            return new
     return StepError(message, step=path, status=exc.status)
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from graphkit import MockEvent, V2ModelServer, create_graph_server, new_flow, new_router
+from graphkit import MockEvent, StepError, V2ModelServer, create_graph_server, new_flow, new_router
 
 
 class Doubler(V2ModelServer):
@@ -243,3 +243,25 @@ def test_answers_do_not_share_what_they_are_made_of():
     assert first["id"] != second["id"]
     first.clear()
     assert list(second) == ["id", "model_name", "outputs", "timestamp"]
+
+
+class Refusing(Doubler):
+    def predict(self, request):
+        raise StepError("not today", status=503, step="mine") from KeyError("why")
+
+
+class RefusingLate(Doubler):
+    async def predict(self, request):
+        await asyncio.sleep(0)
+        raise StepError("not today", status=503, step="mine") from KeyError("why")
+
+
+@pytest.mark.parametrize("cls", [Refusing, RefusingLate])
+def test_an_error_that_names_its_step_stays_what_it_is(cls):
+    router = router_in(router_of(cls))
+    event = infer(f"/v2/models/{cls.__name__}/infer")
+    with pytest.raises(StepError, match="not today") as caught:
+        answer = router.do_event(event)
+        asyncio.run(answer)
+    assert (caught.value.status, caught.value.step) == (503, "mine")
+    assert isinstance(caught.value.__cause__, KeyError)
