@@ -2,6 +2,7 @@
 
 IPython asks an exception for its ``_render_traceback_``. What is left out is left out of what is shown only: the
 exception, its causes and their tracebacks stay whole, for ``%debug`` and for logs. ``%xmode Verbose`` shows it all.
+A plain script asks nothing; there, :mod:`graphkit.runtime.raised` cuts the tracebacks themselves.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -22,13 +23,18 @@ _BETWEEN = frozenset({"asyncio", "concurrent", "contextlib", "functools", "simpl
 
 def notebook_traceback(exc: BaseException) -> list[str]:
     """Return the lines that IPython shows for an exception: in its own style, cut to the user's code."""
-    ipython = sys.modules.get("IPython")
-    shell: Any = None if ipython is None else ipython.get_ipython()
+    shell = ipython_shell()
     if shell is None:
         return traceback.format_exception(type(exc), exc, exc.__traceback__)
     style = shell.InteractiveTB
     with nullcontext() if getattr(style, "mode", "") == "Verbose" else _cut(exc):
         return list(style.structured_traceback(type(exc), exc, exc.__traceback__))
+
+
+def ipython_shell() -> Any:
+    """Return IPython's shell, if this process is one."""
+    ipython = sys.modules.get("IPython")
+    return None if ipython is None else ipython.get_ipython()
 
 
 def users_part(tb: TracebackType | None) -> TracebackType | None:
@@ -44,6 +50,11 @@ def users_part(tb: TracebackType | None) -> TracebackType | None:
     >>> trimmed.tb_frame.f_code.co_name, trimmed.tb_next
     ('<module>', None)
     """
+    return linked(users_entries(tb))
+
+
+def users_entries(tb: TracebackType | None) -> list[TracebackType]:
+    """Return the entries of a traceback that :func:`users_part` keeps."""
     kept: list[TracebackType] = []
     inside = False
     while tb is not None:
@@ -53,8 +64,13 @@ def users_part(tb: TracebackType | None) -> TracebackType | None:
             inside = False
             kept.append(tb)
         tb = tb.tb_next
+    return kept
+
+
+def linked(entries: Sequence[TracebackType]) -> TracebackType | None:
+    """Return a traceback of these entries alone."""
     made: TracebackType | None = None
-    for one in reversed(kept):
+    for one in reversed(entries):
         made = TracebackType(made, one.tb_frame, one.tb_lasti, one.tb_lineno)
     return made
 

@@ -69,7 +69,7 @@ def _lines(tb: TracebackType | None) -> list[str]:
     place = ("", 0)
     for frame, number in _frames(tb):
         file = frame.f_code.co_filename
-        if _is_library(file):
+        if is_library(file):
             package = str(frame.f_globals.get("__name__", "")).partition(".")[0] or "a library"
             passed[package] = passed.get(package, 0) + 1
             continue
@@ -101,7 +101,8 @@ def _counted(passed: dict[str, int]) -> list[str]:
     return [f"… {count:,} frame{'' if count == 1 else 's'} in {package}" for package, count in passed.items()]
 
 
-def _is_library(file: str) -> bool:
+def is_library(file: str) -> bool:
+    """Return whether a file is one of the standard library or of an installed package."""
     return file.startswith(("<frozen", *_library_folders()))
 
 

@@ -37,7 +37,8 @@ class GraphServer(PlayMixin, WorkMixin):
     function_uri
         ``project/name`` of the function, for error and tracking records.
     verbose
-        Log errors as they happen.
+        Log errors as they happen; what :meth:`test` raises then has the engine's frames in its traceback, also in a
+        script.
     version
         Version of the protocol, ``"v2"``.
     functions

@@ -12,6 +12,7 @@ from graphkit.core.errors import GraphError, GraphkitError, StepError, choices
 from graphkit.core.event import Event
 from graphkit.plan.topology import why_an_id
 from graphkit.runtime.bound import is_response
+from graphkit.runtime.raised import cut_to_user
 from graphkit.runtime.records import Recorder, RunRecord
 from graphkit.runtime.replay import Replay, event_of_run
 from graphkit.runtime.told import recorder_of
@@ -21,17 +22,20 @@ from graphkit.server import dataplane
 class Outcome(msgspec.Struct, frozen=True):
     """What a recorded run came to.
 
-    ``answer`` is what the caller gets where errors are no exceptions, ``error`` the exception otherwise.
+    ``answer`` is what the caller gets where errors are no exceptions, ``error`` the exception otherwise, with the
+    ``traceback`` that it has before it is raised.
     """
 
     answer: Any
     record: RunRecord
     error: StepError | None
+    traceback: Any
 
     def told(self, silent: bool) -> Any:
         """Return the answer, or raise the error unless the caller wants none."""
         if self.error is not None and not silent:
-            raise self.error from self.error.__cause__
+            # several may ask for it, each of whom it is to be shown as if they were the first
+            raise self.error.with_traceback(self.traceback) from self.error.__cause__
         return self.answer
 
 
@@ -109,7 +113,9 @@ def record_run(
         size += server.runs.size_of(again.run)
     server.runs.add(record, size)
     recorder.end(record)
-    return Outcome(answer, record, error)
+    if error is not None:
+        cut_to_user(error, server.verbose)
+    return Outcome(answer, record, error, None if error is None else error.__traceback__)
 
 
 class Wanted(msgspec.Struct, frozen=True):
