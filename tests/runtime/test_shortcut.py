@@ -260,8 +260,12 @@ class RefusingLate(Doubler):
 def test_an_error_that_names_its_step_stays_what_it_is(cls):
     router = router_in(router_of(cls))
     event = infer(f"/v2/models/{cls.__name__}/infer")
-    with pytest.raises(StepError, match="not today") as caught:
+
+    async def ask():
         answer = router.do_event(event)
-        asyncio.run(answer)
+        return await answer if asyncio.iscoroutine(answer) else answer
+
+    with pytest.raises(StepError, match="not today") as caught:
+        asyncio.run(ask())
     assert (caught.value.status, caught.value.step) == (503, "mine")
     assert isinstance(caught.value.__cause__, KeyError)
