@@ -21,6 +21,7 @@ from graphkit.notebook.aside import inspected
 from graphkit.notebook.drawing import Drawing, all_that_fit, draw_live
 from graphkit.notebook.pacing import Pacer
 from graphkit.notebook.painting import paint
+from graphkit.notebook.palette import palette_css
 from graphkit.notebook.tally import Tally
 from graphkit.runtime.freshness import Freshness, not_fresh
 from graphkit.view.bundle import mime_bundle
@@ -71,7 +72,7 @@ class LiveGraph(anywidget.AnyWidget):
     """
 
     _esm = _text_of(*_SCRIPTS)
-    _css = _text_of("live.css")
+    _css = palette_css() + _text_of("live.css")
     _picture = traitlets.Dict().tag(sync=True)
     _paint = traitlets.Dict().tag(sync=True)
     #: A class of HTML elements that are hidden while the picture is shown live: its static forms.

@@ -10,13 +10,12 @@ from graphkit.notebook.glance import glance
 from graphkit.notebook.tally import Did, Outcome, together
 from graphkit.plan.topology import Edge, EdgeKind
 from graphkit.spec.steps import Kind
+from graphkit.view import theme
 from graphkit.view.dot import edge_id, node_id
 from graphkit.view.preview import preview
 from graphkit.view.run_table import duration
 from graphkit.view.text import key, shortened, showable
 
-#: Shares of the slowest step's time at which the next deeper colour begins.
-_HEATS = (0.02, 0.15, 0.35, 0.65)
 _MOST_ERROR = 2000
 
 
@@ -80,7 +79,7 @@ def _node(did: Did, slowest: float) -> dict[str, Any]:
     about: dict[str, Any] = {"state": state}
     if did.count:
         share = did.total_us / slowest if slowest else 0.0
-        about |= {"time": duration(did.total_us), "count": did.count, "heat": sum(share > least for least in _HEATS)}
+        about |= {"time": duration(did.total_us), "count": did.count, "heat": theme.heat(share)}
     if did.failed:
         about["failed"] = did.failed
     record = did.record

@@ -8,13 +8,14 @@ from typing import Any
 
 from graphkit.build.picture import topology_of
 from graphkit.runtime.records import RunRecord
+from graphkit.view import theme
 from graphkit.view.bundle import mime_bundle
 from graphkit.view.run_table import duration, run_html
 from graphkit.view.text import shortened, showable
 
 VIEWS = ("Result", "Steps", "Compare", "Burst")
 _MOST_HTML = 300_000
-_COLORS = {"good": "#00795A", "wrong": "#B3362B"}
+_COLORS = {"good": theme.GOOD_SIGN, "wrong": theme.WRONG_SIGN}
 _INSTALL = "For the playground's controls: pip install 'graphkit-serving[notebook]', then restart the kernel."
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from graphkit.view import theme
 from graphkit.view.run_table import duration
 from graphkit.view.text import middle, shortened, showable
 
 _MOST_STEPS = 200
 _LINE = "rgba(128,128,128,.3)"
 _CELL = "padding:3px 10px;text-align:left;vertical-align:top"
-# strong enough for white text in either theme
-_COLORS = {"changed": "#8A5A00", "failed": "#B3362B", "added": "#0B61A4", "removed": "#5B6770"}
+# as grounds of white text, as the signs of the theme
+_COLORS = {"changed": "#8A5A00", "failed": theme.WRONG_SIGN, "added": "#0B61A4", "removed": "#5B6770"}
 _SIGNS = {"same": "=", "changed": "~", "failed": "!", "added": "+", "removed": "-"}
 
 

@@ -25,7 +25,7 @@ HEAD = (
     f'fontname={theme.FONT} fontsize=11 fontcolor="{theme.INK}"]\n',
     f'\tnode [shape=ellipse style=filled fontname={theme.FONT} fontsize=13 fontcolor="{theme.INK}" penwidth="1.3" '
     f'margin="0.16,0.08" height="0.45"]\n',
-    f'\tedge [fontname={theme.FONT} fontsize=10 arrowsize="0.75" color="#46525C" penwidth="1.2"]\n',
+    f'\tedge [fontname={theme.FONT} fontsize=10 arrowsize="0.75" color="{theme.EDGE}" penwidth="1.2"]\n',
 )
 _MOST_FOOTNOTES = 20
 # The arrow-like shape of queues is drawn 6 points lower than its node at either side, at which edges would end in the
@@ -34,7 +34,7 @@ _CDS_MARGIN = 0.0834
 _PORT = "q"
 _PORTED = (
     f'<TABLE PORT="{_PORT}" BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>'
-    '<TD WIDTH="12" HEIGHT="26"></TD><TD>TEXT</TD><TD WIDTH="24"></TD></TR></TABLE>'
+    '<TD WIDTH="9" HEIGHT="26"></TD><TD CELLPADDING="3">TEXT</TD><TD WIDTH="21"></TD></TR></TABLE>'
 )
 
 
@@ -235,28 +235,21 @@ class _Drawing:
         name = shortened(node.name) or str(node.kind)
         below = shortened(detail(node), width=40, lines=1)
         mark = self._mark(node.path)
-        has_port = self._has_port(node.path)
-        if not below and not mark and not has_port:
+        if not below and not mark and not _has_port(node):
             return quoted(name)
         if below:
             below = f'<BR/><FONT POINT-SIZE="9.5" COLOR="{theme.QUIET}">{html(below)}</FONT>'
-        text = f"{html(name)}{mark}{below}"
-        return f"<{_PORTED.replace('TEXT', text)}>" if has_port else f"<{text}>"
-
-    def _has_port(self, path: str) -> bool:
-        """Return whether edges end at a step's label, which is as large as its shape, and not at its node."""
-        node = self.nodes[path]
-        return (node.step.shape or theme.KINDS[node.kind].shape) == "cds"
+        return label_html(node, f"{html(name)}{mark}{below}")
 
     def _anchor(self, path: str) -> str:
-        return f"{self.ids[path]}:{_PORT}" if self._has_port(path) else self.ids[path]
+        return f"{self.ids[path]}:{_PORT}" if _has_port(self.nodes[path]) else self.ids[path]
 
     def _mark(self, path: str) -> str:
         numbers = self.marks.get(path)
         if not numbers:
             return ""
         shown = ", ".join(map(str, numbers))
-        return f' <FONT POINT-SIZE="9.5" COLOR="{theme.WRONG}"><B>[{shown}]</B></FONT>'
+        return f' <FONT POINT-SIZE="9.5" COLOR="{theme.WRONG_TEXT}"><B>[{shown}]</B></FONT>'
 
     def _tooltip(self, node: Node) -> str:
         return "\n".join([*described(node), *(self.messages[number - 1] for number in self.marks.get(node.path, ()))])
@@ -277,7 +270,7 @@ class _Drawing:
             words = f'<<FONT POINT-SIZE="9.5">&#160;&#160;{html(shortened(doubt.short, 40, 1))} </FONT>>'
             tip = quoted_tooltip(doubt.message)
             attributes = (
-                f' color="{theme.DOUBT}" fontcolor="{theme.DOUBT}" style=bold penwidth="1.8" label={words} '
+                f' color="{theme.DOUBT}" fontcolor="{theme.DOUBT_TEXT}" style=bold penwidth="1.8" label={words} '
                 f"tooltip={tip} labeltooltip={tip}"
             )
         elif edge.kind is not EdgeKind.FLOW:
@@ -342,7 +335,16 @@ class _Drawing:
         if len(self.messages) > len(shown):
             lines.append(f"... and {len(self.messages) - len(shown)} more problems")
         text = "<BR/>" + "".join(f'{html(line)}<BR ALIGN="LEFT"/>' for line in lines)
-        return [f'\tgraph [labelloc=b labeljust=l fontcolor="{theme.WRONG}" fontsize=11 label=<{text}>]\n']
+        return [f'\tgraph [labelloc=b labeljust=l fontcolor="{theme.WRONG_TEXT}" fontsize=11 label=<{text}>]\n']
+
+
+def label_html(node: Node, text: str) -> str:
+    """Return a step's label of HTML; that of a queue is as large as its shape, and edges end at it."""
+    return f"<{_PORTED.replace('TEXT', text)}>" if _has_port(node) else f"<{text}>"
+
+
+def _has_port(node: Node) -> bool:
+    return (node.step.shape or theme.KINDS[node.kind].shape) == "cds"
 
 
 def _marks(topology: Topology) -> tuple[dict[str, list[int]], list[str]]:

@@ -1,6 +1,7 @@
 """A run laid over its graph, as a still picture: how long each step took, which failed, and which way events went.
 
-It is drawn for a page that runs no scripts. A live picture colours what it shows by classes instead.
+It is drawn for a page that runs no scripts. A live picture colours what it shows by classes instead, with the same
+colours of the theme.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import msgspec
 from graphkit.plan.topology import EdgeKind, Node, Topology
 from graphkit.spec.steps import Kind
 from graphkit.view import theme
-from graphkit.view.dot import edge_id, node_id
+from graphkit.view.dot import edge_id, label_html, node_id
 from graphkit.view.images import MOST_SHRUNK_PX, image_html, width_px
 from graphkit.view.outline import alt_text
 from graphkit.view.run_table import Run, duration
@@ -22,12 +23,8 @@ from graphkit.view.text import html, key, quoted_tooltip, shortened, showable
 #: Of a larger graph the table says more than a picture would.
 MOST_NODES = 120
 _TIMEOUT_S = 5.0
-#: Fills by the share that a step has of the slowest step's time; the shares at which the next one begins.
-_HEAT: Sequence[str] = ("#EAF4EE", "#FFF3CF", "#FFE0A3", "#FFC266", "#FF9D3D")
-_SHARES = (0.02, 0.15, 0.35, 0.65)
 # Below a name, whose underscores would touch the words else.
 _GAP = '<FONT POINT-SIZE="2">&#160;</FONT>'
-_FADED = "#A9B3BC"
 # Within texts a quote is escaped, so that no name can look like this.
 _ID = re.compile(r'[ \[]id="([^"]+)" class=')
 
@@ -76,14 +73,23 @@ def run_marks(topology: Topology, record: Run) -> dict[str, Mark]:
         if step.error:
             mark.failed += 1
             mark.error = str(step.error)
-    for path in list(marks):
+    return {**marks, **_holders(topology, marks)}
+
+
+def _holders(topology: Topology, marks: Mapping[str, Mark]) -> dict[str, Mark]:
+    """Return what holds steps that ran, and has no run of its own: passed and failed as its parts have."""
+    found: dict[str, Mark] = {}
+    for path, mark in marks.items():
         node = topology.nodes.get(path)
         while node is not None and node.parent is not None:
-            parent = topology.nodes[node.parent]
             if node.parent not in marks:
-                marks[node.parent] = Mark(count=1, total_us=marks[path].total_us)
-            node = parent
-    return marks
+                whole = found.setdefault(node.parent, Mark())
+                passed = whole.count > whole.failed or mark.count > mark.failed
+                whole.failed = int(whole.failed or mark.failed > 0)
+                whole.count = whole.failed + passed
+                whole.total_us = max(whole.total_us, mark.total_us)
+            node = topology.nodes[node.parent]
+    return found
 
 
 def run_picture_html(topology: Topology, record: Run) -> str:
@@ -139,35 +145,53 @@ def marked(topology: Topology, marks: Mapping[str, Mark], lines: Sequence[str]) 
         extra = ""
         if " -> " in line and name in edges:
             edge = edges[name]
-            extra = _edge(_was_taken(edge.kind, marks.get(edge.tail), marks.get(edge.head)))
+            doubtful = f'class="{edge.kind} warn"' in line
+            extra = _edge(edge.kind, _was_taken(edge.kind, marks.get(edge.tail), marks.get(edge.head)), doubtful)
         elif " -> " in line and name in starts:
-            extra = _edge(starts[name] in marks)
+            extra = _edge(EdgeKind.FLOW, starts[name] in marks, False)
         elif name in nodes and "subgraph" not in line and not line.startswith("\tgraph"):
             path = nodes[name]
-            extra = _node(topology.nodes[path], marks.get(path), slowest if _is_leaf(topology, path) else 0.0)
+            extra = _node(topology, path, marks.get(path), slowest)
+        elif line.startswith("\tstart ["):
+            extra = _lined(theme.PASSED)
         found.append(f"{line.rstrip().removesuffix(']')}{extra}]\n" if extra else line)
     return found
 
 
-def _node(node: Node, mark: Mark | None, slowest: float) -> str:
-    name = html(shortened(node.name) or str(node.kind))
+def _node(topology: Topology, path: str, mark: Mark | None, slowest: float) -> str:
+    node = topology.nodes[path]
     if mark is None:
-        return f' fillcolor="{theme.PAPER}" color="{_FADED}" fontcolor="{theme.QUIET}"'
-    fill, line, style = _heat(mark, slowest), "#46525C", ""
-    if mark.failed:
-        fill, line, style = theme.WRONG_FILL, theme.WRONG, ' style="filled,dashed" penwidth="2"'
-    words = f'<FONT POINT-SIZE="9.5" COLOR="{theme.WRONG if mark.failed else theme.INK}">{html(mark.text())}</FONT>'
+        look = theme.look(node, node.parent is not None and topology.nodes[node.parent].kind is Kind.ROUTER)
+        fill, line = theme.mixed(look.fill, theme.IDLE_NODE), theme.mixed(look.line, theme.IDLE_NODE)
+        return f' fillcolor="{fill}" color="{line}" fontcolor="{theme.QUIET}"'
+    label = _label(node, mark)
     tip = f" tooltip={quoted_tooltip(shortened(f'{node.path}: {mark.error}', 200))}" if mark.error else ""
-    return f' label=<{name}<BR/>{_GAP}<BR/>{words}> fillcolor="{fill}" color="{line}"{style}{tip}'
+    if mark.failed:
+        fill = theme.mixed(theme.WRONG, theme.FAILED_FILL)
+        return f' label={label} style=filled fillcolor="{fill}"{_lined(theme.FAILED)}{tip}'
+    heat = theme.heat(mark.total_us / slowest) if slowest and _is_leaf(topology, path) else 0
+    warm = f' fillcolor="{theme.mixed(theme.HOT, theme.HEAT[heat])}"' if heat else ""
+    return f" label={label}{warm}{_lined(theme.PASSED)}{tip}"
 
 
-def _heat(mark: Mark, slowest: float) -> str:
-    share = mark.total_us / slowest if slowest else 0.0
-    return _HEAT[sum(share > least for least in _SHARES)]
+def _label(node: Node, mark: Mark) -> str:
+    name = html(shortened(node.name) or str(node.kind))
+    color = theme.WRONG_TEXT if mark.failed else theme.INK
+    words = f'<FONT POINT-SIZE="9.5" COLOR="{color}">{html(mark.text())}</FONT>'
+    return label_html(node, f"{name}<BR/>{_GAP}<BR/>{words}")
 
 
-def _edge(taken: bool) -> str:
-    return ' penwidth="2"' if taken else f' color="{_FADED}" penwidth="0.8" fontcolor="{_FADED}"'
+def _edge(kind: EdgeKind, taken: bool, doubtful: bool) -> str:
+    """Return how an edge is marked; one that may not fit keeps its colour."""
+    if taken:
+        stroke = theme.TAKEN_ERROR if kind is EdgeKind.ERROR else theme.TAKEN
+        return f' penwidth="{stroke.width}"' if doubtful else _lined(stroke)
+    color = theme.mixed(theme.DOUBT if doubtful else theme.STROKES[kind].color, theme.IDLE_EDGE)
+    return f' color="{color}" fontcolor="{color}"'
+
+
+def _lined(stroke: theme.Stroke) -> str:
+    return f' color="{stroke.color}" penwidth="{stroke.width}"'
 
 
 def _was_taken(kind: EdgeKind, tail: Mark | None, head: Mark | None) -> bool:

@@ -9,6 +9,7 @@ import datetime as dt
 from html import escape
 from typing import Any
 
+from graphkit.view import theme
 from graphkit.view.preview import preview, preview_html
 from graphkit.view.text import middle, shortened, showable
 
@@ -215,8 +216,7 @@ def _error(message: str) -> str:
 
 def _badge(status: Any) -> str:
     good = isinstance(status, int) and status < 300
-    # strong enough for white text in either theme
-    color = "#00795A" if good else "#B3362B"
+    color = theme.GOOD_SIGN if good else theme.WRONG_SIGN
     return (
         f'<span style="background:{color};color:#fff;border-radius:3px;padding:0 6px;font-weight:600">'
         f"{escape(str(status))}</span>"

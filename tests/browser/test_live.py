@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from graphkit.view import theme
+
 START = """
 import threading, time
 import graphkit
@@ -288,9 +290,9 @@ def test_a_changed_step_and_a_new_one_are_told_apart(notebook: Any) -> None:
     expect(node(notebook, "new")).to_have_count(0)
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
-def test_it_can_be_read_in_either_theme(notebook: Any, theme: str) -> None:
-    notebook.theme(theme)
+@pytest.mark.parametrize("name", ["JupyterLab Dark", "JupyterLab Light"])
+def test_it_can_be_read_in_either_theme(notebook: Any, name: str) -> None:
+    notebook.theme(name)
     notebook.run("server.test(body=['1', 'x'], silent=True)")
     expect(node(notebook, "clean")).to_have_class(has_class("gk-bad"))
     notebook.page.wait_for_timeout(400)  # colours fade into one another
@@ -303,6 +305,44 @@ def test_it_can_be_read_in_either_theme(notebook: Any, theme: str) -> None:
     for text in (".gk-error", ".gk-request", ".gk-aside-title", ".gk-aside-kind"):
         assert contrast(notebook, view(notebook).locator(text), ground) >= 4.5, text
     notebook.page.keyboard.press("Escape")
+
+
+def test_a_run_has_the_colours_of_its_still_picture(notebook: Any) -> None:
+    notebook.theme("JupyterLab Light")
+    notebook.run("server.test(body=['1', 'x'], silent=True)")
+    expect(node(notebook, "clean")).to_have_class(has_class("gk-bad"))
+    notebook.page.wait_for_timeout(400)  # colours fade into one another
+    failed = node(notebook, "clean").locator("ellipse").first
+    taken = edge(notebook, "start:clean").locator("path:not(.gk-hit)")
+    handled = node(notebook, "oops").locator("ellipse").first
+    for shape, name, color in (
+        (failed, "fill", theme.mixed(theme.WRONG, theme.FAILED_FILL)),
+        (failed, "stroke", theme.FAILED.color),
+        (taken, "stroke", theme.TAKEN.color),
+        (view(notebook).locator(".gk-legend .gk-heat4"), "backgroundColor", theme.mixed(theme.HOT, theme.HEAT[4])),
+        (handled, "stroke", theme.PASSED.color),
+    ):
+        found, wanted = pixel(notebook, shape, name), list(bytes.fromhex(color[1:]))
+        # the page's ink is not quite that of a still picture
+        assert max(abs(one - other) for one, other in zip(found, wanted, strict=True)) <= 8, (name, color, found)
+    assert failed.evaluate("e => getComputedStyle(e).strokeWidth") == f"{theme.FAILED.width}px"
+
+
+def pixel(notebook: Any, element: Any, name: str) -> list[int]:
+    """Return what a colour of an element's style looks like, as numbers."""
+    color = element.evaluate("(e, name) => getComputedStyle(e)[name]", name)
+    found: list[int] = notebook.page.evaluate(
+        """colour => {
+            const pen = document.createElement('canvas').getContext('2d');
+            pen.fillStyle = 'white';
+            pen.fillRect(0, 0, 1, 1);
+            pen.fillStyle = colour;
+            pen.fillRect(0, 0, 1, 1);
+            return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
+        }""",
+        color,
+    )
+    return found
 
 
 def test_markup_in_names_values_and_errors_is_text(notebook: Any) -> None:

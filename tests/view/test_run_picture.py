@@ -8,9 +8,13 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from graphkit import GraphServer, new_flow, new_router
+from graphkit.plan.topology import Doubt, EdgeKind
+from graphkit.spec.steps import Kind
+from graphkit.view import theme
 from graphkit.view.dot import dot_lines
 from graphkit.view.render import SETTING, render
 from graphkit.view.run_picture import MOST_NODES, marked, run_marks, run_picture_html
@@ -53,24 +57,53 @@ def test_a_router_at_the_root_is_known_by_its_name(build: Any) -> None:
 def test_the_slowest_step_is_the_hottest(build: Any) -> None:
     shown = lines(build.chain(3), run(step("s0", 1.0), step("s1", 100.0), step("s2", 40.0)))
     fills = [re.findall(r'fillcolor="(#\w+)"', shown[f"step:s{i}"])[-1] for i in range(3)]
-    assert fills == ["#EAF4EE", "#FF9D3D", "#FFC266"]
+    warm = [theme.mixed(theme.HOT, share) for share in theme.HEAT]
+    assert fills == [theme.KINDS[Kind.TASK].fill, warm[4], warm[3]]
 
 
 def test_failures_and_what_was_not_reached_stand_apart(build: Any) -> None:
     shown = lines(build.chain(3), run(step("s0"), step("s1", error='ValueError: "<b>"')))
-    assert 'style="filled,dashed"' in shown["step:s1"]
+    assert f'color="{theme.FAILED.color}"' in shown["step:s1"]
+    assert f'fillcolor="{theme.mixed(theme.WRONG, theme.FAILED_FILL)}"' in shown["step:s1"]
     assert ">failed<" in shown["step:s1"]
     assert "fontcolor" in shown["step:s2"]
     assert "µs" not in shown["step:s2"]
 
 
+def edges_in(shown: dict[str, str], *colors: str) -> set[str]:
+    ends = tuple(f'color="{color}" penwidth="{theme.TAKEN.width}"]\n' for color in colors)
+    return {name for name, line in shown.items() if " -> " in line and line.endswith(ends)}
+
+
 def test_the_way_of_the_event_is_strong_and_other_edges_are_faint(build: Any) -> None:
     shown = lines(build.iris(), run(step("clean", error="x"), step("catcher")))
-    strong = {name for name, line in shown.items() if " -> " in line and 'penwidth="2"' in line}
-    assert strong == {"start:clean", "error:clean:catcher"}
+    assert edges_in(shown, theme.TAKEN.color) == {"start:clean"}
+    assert edges_in(shown, theme.TAKEN_ERROR.color) == {"error:clean:catcher"}
     shown = lines(build.iris(), run(step("clean"), step("models"), step("models/forest"), step("label")))
-    strong = {name for name, line in shown.items() if " -> " in line and 'penwidth="2"' in line}
-    assert strong == {"start:clean", "flow:clean:models", "route:models:models/forest", "flow:models:label"}
+    taken = {"start:clean", "flow:clean:models", "route:models:models/forest", "flow:models:label"}
+    assert edges_in(shown, theme.TAKEN.color) == taken
+    assert edges_in(shown, theme.TAKEN_ERROR.color) == set()
+
+
+def test_a_failure_inside_leads_to_the_handler_of_what_holds_it(build: Any) -> None:
+    topology = build.graph(build.task("a"), build.task("b", "a"), build.error("e"), on_error="e")
+    shown = lines(topology, run(step("a"), step("b", error="x"), step("e")))
+    assert edges_in(shown, theme.TAKEN_ERROR.color) == {"error::e"}
+    assert edges_in(lines(topology, run(step("a"), step("b"))), theme.TAKEN_ERROR.color) == set()
+
+
+def test_an_edge_that_may_not_fit_keeps_its_colour(build: Any) -> None:
+    topology = build.chain(2)
+    doubt = Doubt(tail="s0", head="s1", kind=EdgeKind.FLOW, message="no", short="no")
+    drawn = dot_lines(msgspec.structs.replace(topology, doubts=(doubt,)))
+    for record in (run(step("s0"), step("s1")), run(step("s0", error="x"))):
+        (line,) = [line for line in marked(topology, run_marks(topology, record), drawn) if '"flow warn"' in line]
+        assert theme.TAKEN.color not in line
+
+
+def test_arrows_reach_a_queue_that_ran(build: Any) -> None:
+    shown = lines(build.graph(build.task("a"), build.queue("q", "a"), build.task("b", "q")), run(step("a"), step("q")))
+    assert shown["step:q"].count('PORT="q"') == 2  # the mark's label, which wins over the step's own, has it as well
 
 
 def test_a_name_that_looks_like_an_id_is_a_name(build: Any) -> None:

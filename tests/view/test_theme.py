@@ -44,7 +44,20 @@ def test_borders_and_captions_stand_out_from_their_fills() -> None:
     # the names of functions and the small lines below names are text in these colours
     assert all(_contrast(look.line, look.fill) >= 4.5 for look in theme.FUNCTIONS)
     assert all(_contrast(theme.QUIET, look.fill) >= 4.5 for look in (*theme.KINDS.values(), theme.ROUTE))
-    assert _contrast(theme.WRONG, theme.PAPER) >= 4.5
+    assert all(_contrast(theme.WRONG_TEXT, fill) >= 4.5 for fill in (theme.PAPER, theme.WRONG_FILL))
+    assert _contrast(theme.DOUBT_TEXT, theme.PAPER) >= 4.5
+    assert all(_contrast(line, theme.PAPER) >= 3 for line in (theme.WRONG, theme.DOUBT))
+    assert all(_contrast("#FFFFFF", sign) >= 4.5 for sign in (theme.GOOD_SIGN, theme.WRONG_SIGN))
+
+
+def test_what_a_run_shows_can_be_read() -> None:
+    warm = [theme.mixed(theme.HOT, share) for share in theme.HEAT]
+    assert all(_contrast(theme.INK, fill) >= 7 for fill in warm)
+    assert _contrast(theme.WRONG_TEXT, theme.mixed(theme.WRONG, theme.FAILED_FILL)) >= 4.5
+    idle = [theme.mixed(look.fill, theme.IDLE_NODE) for look in theme.KINDS.values()]
+    assert all(_contrast(theme.QUIET, fill) >= 4.5 for fill in idle)
+    strokes = (theme.PASSED, theme.FAILED, theme.TAKEN, theme.TAKEN_ERROR)
+    assert all(_contrast(stroke.color, theme.PAPER) >= 3 for stroke in strokes)
 
 
 def test_no_two_kinds_look_the_same_without_colour() -> None:
