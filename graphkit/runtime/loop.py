@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextvars import ContextVar, copy_context
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
+from graphkit.core.errors import StepError
 from graphkit.core.stop import CURRENT_STOP, Stopped
+from graphkit.runtime.knots import is_waiting, knot_with
 
 #: How soon a loop that is alive answers.
 _LIFE_SIGN_S = 0.3
@@ -19,10 +22,8 @@ _LIFE_SIGN_S = 0.3
 _AROUND: ContextVar[tuple[Any, ...]] = ContextVar("graphkit_loops_around", default=())
 
 
-#: How long the loop may take to begin a job, until it is looked at what keeps it; at the second look it counts.
+#: How long the loop may take with a job, until it is looked at what keeps it; at the second look it counts.
 GRACE_S = 0.5
-# Functions of the module threading in which a thread waits for another one.
-_WAITS = frozenset({"_wait_for_tstate_lock", "join", "wait"})
 
 
 class _Job:
@@ -54,7 +55,13 @@ class LoopThread:
         self._waited_for: set[Any] = set()
 
     def wait(self, awaitable: Any) -> Any:
-        """Run an awaitable on the loop and block until it is done."""
+        """Run an awaitable on the loop and block until it is done.
+
+        Raises
+        ------
+        StepError
+            If it never will be: what runs on the loop blocks it while it waits for this very thread.
+        """
         import asyncio
         from concurrent.futures import TimeoutError as TimeoutOfFutures  # of its own until Python 3.11
 
@@ -64,6 +71,8 @@ class LoopThread:
             # a step on this very loop calls back into the server: the loop waits for it, and so cannot do this job
             return _elsewhere(coro)
         job, inside = _Job(), (*around, self)
+        if self._is_here():  # and so it does where a step has left the context of its request
+            return _elsewhere(_inside(inside, coro))
         with self._lock:  # so that the loop cannot be closed before it has taken the job
             loop, thread = self._started(), self._thread
             future = asyncio.run_coroutine_threadsafe(_begin(job, inside, coro), loop)
@@ -73,12 +82,15 @@ class LoopThread:
             stop.ends(future.cancel, partial(self._leave_if_stuck, loop))
         try:
             seen: Any = None
-            while not job.begun:
+            while True:
                 try:
                     return future.result(GRACE_S)
                 except TimeoutOfFutures:
-                    if future.done() or job.begun:
-                        break  # if it is the job's own, it is raised below
+                    if future.done():
+                        break  # it is the job's own, or has just ended; below it is told
+                if job.begun:
+                    self._check_no_knot(thread)
+                    continue
                 seen, before = _waiting_frame(thread), seen
                 if seen is not None and seen is before and job.take_back():
                     # A step keeps the loop while it waits for a thread, which may be this one: a thread that it has
@@ -90,6 +102,21 @@ class LoopThread:
             raise
         finally:
             self._waited_for.discard(future)
+
+    def _is_here(self) -> bool:
+        """Return whether this is the loop's own thread."""
+        thread = self._thread
+        return thread is not None and thread.ident == threading.get_ident()
+
+    def _check_no_knot(self, thread: threading.Thread | None) -> None:
+        """Refuse to wait for a job that has begun where the loop waits for this thread: it would be for ever."""
+        place = knot_with(thread, _TOLD)
+        if place:
+            raise StepError(
+                f"{place} blocks the event loop on which this request runs, while it waits for the thread that asked: "
+                f"neither would ever end. In an async step, await server.run_async(event), or "
+                f"await asyncio.to_thread(...) in place of a thread that is waited for"
+            )
 
     def _started(self) -> Any:
         if self._loop is None:
@@ -119,20 +146,50 @@ class LoopThread:
         _stop(loop)
 
     def close(self) -> None:
-        """Let what others wait for end, then stop the loop; the next use starts another one."""
+        """Let what others wait for end, then stop the loop; the next use starts another one.
+
+        Whoever belongs to a job of the loop cannot wait for that job; then the loop stops when its jobs have ended.
+        """
+        within = self in _AROUND.get() or self._is_here()
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
-            waited_for = list(self._waited_for)
+            waited_for = set(self._waited_for)
         if loop is None or thread is None:
             return
-        if thread is not threading.current_thread():
-            from concurrent.futures import wait
+        from concurrent.futures import wait
 
-            wait(waited_for)
+        while not within and (waited_for := wait(waited_for, GRACE_S).not_done):
+            within = bool(knot_with(thread, _TOLD))
+        if within:
+            _stop_after(loop, waited_for)
+            return
         _stop(loop)
-        if thread is not threading.current_thread():
-            thread.join()
+        thread.join()
+
+
+# A job that has not begun yet may be taken back, so that nobody waits for it for ever.
+_TOLD = MappingProxyType(
+    {LoopThread.wait.__code__: lambda variables: variables["thread"] if variables["job"].begun else None}
+)
+
+
+def _stop_after(loop: Any, jobs: Iterable[Any]) -> None:
+    """Stop a loop when some jobs have ended."""
+    left = set(jobs)
+    lock = threading.Lock()
+    if not left:
+        _stop(loop)
+
+    def ended(job: Any) -> None:
+        with lock:
+            left.discard(job)
+            if left:
+                return
+        _stop(loop)
+
+    for job in list(left):
+        job.add_done_callback(ended)
 
 
 def _stop(loop: Any) -> None:
@@ -166,9 +223,7 @@ async def _begin(job: _Job, around: tuple[Any, ...], coro: Coroutine[Any, Any, A
 def _waiting_frame(thread: threading.Thread | None) -> Any:
     """Return the frame in which a thread is waiting for another one (to end, to answer, to let go), if it does."""
     frame = sys._current_frames().get(thread.ident or 0) if thread is not None else None
-    if frame is None or frame.f_code.co_filename != threading.__file__ or frame.f_code.co_name not in _WAITS:
-        return None
-    return frame
+    return frame if is_waiting(frame) else None
 
 
 async def _inside(around: tuple[Any, ...], coro: Coroutine[Any, Any, Any]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from graphkit.core.errors import RunCancelled
 from graphkit.core.stop import CURRENT_STOP, Stop, Stopped
+from graphkit.runtime.knots import wait_until
 from graphkit.runtime.records import RunRecord
 from graphkit.runtime.stopping import StoppableRecorder, stop_thread
 from graphkit.server.recorded import Outcome
@@ -121,7 +122,7 @@ class PendingRun:
         StepError
             If it failed.
         """
-        if not self._ended.wait(timeout_s):
+        if not wait_until(self._ended, self._thread, timeout_s):
             raise TimeoutError(f"run {self.id} has not ended within {timeout_s} s; it goes on, and can be cancelled")
         if self._outcome is not None:
             return self._outcome.told(self._silent)

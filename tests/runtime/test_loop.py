@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import threading
 from collections.abc import Callable
@@ -128,6 +129,49 @@ def test_a_job_may_close_its_own_loop() -> None:
     loop.close()
 
 
+def test_a_job_goes_on_after_it_has_closed_its_own_loop() -> None:
+    loop = LoopThread()
+    threads: list[threading.Thread] = []
+
+    async def close(how: Callable[[], Any]) -> str:
+        threads.append(threading.current_thread())
+        waiting = how()
+        await asyncio.sleep(0.01)
+        if waiting is not None:
+            await waiting
+        return "closed"
+
+    assert loop.wait(close(loop.close)) == "closed"
+    assert loop.wait(close(lambda: asyncio.to_thread(loop.close))) == "closed"
+    assert loop.wait(close(lambda: by_join(loop.close))) == "closed"
+    loop.close()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def test_others_end_as_well_after_a_job_has_closed_the_loop() -> None:
+    loop = LoopThread()
+    begun, closed = threading.Event(), threading.Event()
+
+    async def other() -> str:
+        begun.set()
+        while not closed.is_set():
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        return "ended"
+
+    async def close() -> None:
+        loop.close()
+        closed.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(loop.wait, other())
+        assert begun.wait(60)
+        loop.wait(close())
+        assert waiting.result(60) == "ended"
+
+
 async def own_thread() -> threading.Thread:
     return threading.current_thread()
 
@@ -165,13 +209,17 @@ def by_pool(call: Callable[[], Any]) -> Any:
         return pool.submit(call).result()
 
 
+def by_context(call: Callable[[], Any]) -> Any:
+    return contextvars.Context().run(call)
+
+
 @pytest.fixture
 def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at once what keeps the loop."""
     monkeypatch.setattr("graphkit.runtime.loop.GRACE_S", 0.01)
 
 
-@pytest.mark.parametrize("in_thread", [by_join, by_pool])
+@pytest.mark.parametrize("in_thread", [by_join, by_pool, by_context])
 @pytest.mark.usefixtures("no_grace")
 def test_a_thread_that_the_loop_waits_for_gets_its_answer(in_thread: Any) -> None:
     loop = LoopThread()
@@ -209,7 +257,7 @@ def test_a_loop_that_is_busy_by_itself_does_its_jobs_in_turn() -> None:
     loop.close()
 
 
-@pytest.mark.parametrize("in_thread", [by_join, by_pool])
+@pytest.mark.parametrize("in_thread", [by_join, by_pool, by_context])
 @pytest.mark.parametrize("call", ["run", "test"])
 @pytest.mark.usefixtures("no_grace")
 def test_a_step_may_ask_its_own_server_from_a_thread(in_thread: Any, call: str) -> None:

@@ -290,3 +290,35 @@ def test_one_server_does_not_drain_another(graph: Any) -> None:
     assert sink.got == []
     first.wait_for_completion()
     assert sink.got == [[1]]
+
+
+async def directly(call: Callable[[], Any]) -> None:
+    call()
+
+
+async def in_a_thread(call: Callable[[], Any]) -> None:
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("how", [directly, in_a_thread, asyncio.to_thread])
+def test_a_step_may_ask_for_it_although_its_own_event_is_under_way(
+    how: Any, graph: Any, threads: Callable[[], list[threading.Thread]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphkit.runtime.loop.GRACE_S", 0.01)
+
+    async def rest(x: int) -> int:
+        await how(server.wait_for_completion)
+        return x
+
+    async def later(x: int) -> int:
+        await asyncio.sleep(0.01)
+        return x + 1
+
+    graph.to(name="rest", handler=rest).to(name="later", handler=later).respond()
+    server = graph.to_mock_server()
+    assert [server.test(body=1), server.test(body=2)] == [2, 3]
+    server.wait_for_completion()
+    # the thread of asyncio.to_thread is the loop's own, and ends with it or with the process
+    assert [thread for thread in threads() if not thread.name.startswith("asyncio")] == []
