@@ -51,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         How many threads of a worker run what does not await, and is not quick enough to share one.
     drain_s, graceful_s
         After SIGTERM: how long the server still takes requests while it reports itself as not ready, and how long it
-        then waits for answers that are under way.
+        then waits for answers that are under way. Ctrl-C and ``reload`` do not drain.
     api_keys, api_keys_file
         Keys, one of which each request must bring (``Authorization: Bearer KEY`` or ``X-API-Key: KEY``), and a file
         that has one on each line. Without any, requests need none. Health questions never do.

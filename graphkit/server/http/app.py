@@ -398,6 +398,15 @@ class App:
         """Bind the graph, which loads its models, and get ready; raises GraphError with everything that is wrong."""
         self.server._ready(check_names=True)
 
+    def end(self) -> None:
+        """Prepare for the end: report as not ready, and let every answer close its connection."""
+        self._questions.draining = True
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the end is near."""
+        return self._questions.draining
+
     def close(self) -> None:
         """Write out what waits, and close pools and threads."""
         self._runner.close()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from asyncio import TimerHandle, Transport
 from typing import Any
+from weakref import WeakSet
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from graphkit.server.http.listening import has_unread
 
 # called by name: every request comes through here, and super() costs as much as what is done besides
 _data_received = HttpToolsProtocol.data_received
@@ -28,6 +31,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._too_large = False
         self._header_timer: TimerHandle | None = None
         self._write_timer: TimerHandle | None = None
+        self._connections: WeakSet[Any] = config.app.connections
+        self._connections.add(self)
 
     # ---- reading --------------------------------------------------------------------------------------------
 
@@ -103,8 +108,28 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the timers."""
+        self._connections.discard(self)
         for timer in (self._header_timer, self._write_timer):
             if timer is not None:
                 timer.cancel()
         self._header_timer = self._write_timer = None
         super().connection_lost(exc)
+
+    # ---- the end --------------------------------------------------------------------------------------------
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether its client has connected, and nothing more."""
+        return self.scope is None
+
+    def shutdown(self) -> None:
+        """Close the connection after the answer that is under way, at once if there is none and nothing is asked."""
+        idle = self.cycle is None or self.cycle.response_complete
+        if not (idle and self._is_asked()):
+            super().shutdown()
+
+    def _is_asked(self) -> bool:
+        """Return whether a request has come that was not read yet, or not all of its headers."""
+        if self.scope is not None and "method" not in self.scope:
+            return True
+        return not self.transport.is_closing() and has_unread(self.transport.get_extra_info("socket"))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from graphkit.core.errors import GraphError, GraphkitError
 from graphkit.core.extras import load
 from graphkit.server.http.app import App, as_server
 from graphkit.server.http.logs import set_up_logs
 from graphkit.server.http.metrics import FOLDER_VARIABLE
-from graphkit.server.http.questions import Questions
 from graphkit.server.settings import Settings
 
 _STARTUP_FAILURE = 3  # what uvicorn takes for a reason not to start a worker again
@@ -31,12 +34,22 @@ class Factory:
         Of the application.
     module
         Where a saved graph finds its code.
+
+    Attributes
+    ----------
+    app, connections
+        The application, once it is made, and its clients' connections, those included that still shake hands.
+    supervisor
+        Where there are several processes: ends when only this one and its like hold the listening sockets.
     """
 
     def __init__(self, target: Any, settings: Settings, module: str | None = None) -> None:
         self.target = target
         self.settings = settings
         self.module = module
+        self.app: App | None = None
+        self.connections: WeakSet[Any] | None = None
+        self.supervisor: Connection | None = None
 
     def __call__(self) -> App:
         """Return the application; a target that cannot be opened ends the process."""
@@ -48,7 +61,8 @@ class Factory:
         try:
             server = as_server(self.target, self.module)
             logs.redact = lambda value: server._secrets.redact(value)
-            return _DrainingApp(server, self.settings)
+            self.app, self.connections = App(server, self.settings), WeakSet()
+            return self.app
         except GraphkitError as exc:
             if not isinstance(self.target, str):
                 raise
@@ -56,35 +70,6 @@ class Factory:
 
             logging.getLogger("graphkit").error(str(exc))
             sys.exit(_STARTUP_FAILURE)
-
-
-class _DrainingApp(App):
-    """An application that looks after its process's end."""
-
-    def start(self) -> None:
-        super().start()
-        drain_on_sigterm(self._questions, self.settings.drain_s)
-
-
-def drain_on_sigterm(questions: Questions, drain_s: float) -> None:
-    """Make the first SIGTERM wait: the server reports itself as not ready, and goes on answering for so long.
-
-    In that time load balancers stop sending, what waits in the socket's queue is answered, and every answer closes
-    its connection, so that no client sends a request on a connection that is about to end.
-    """
-    loop = asyncio.get_running_loop()
-    end = signal.getsignal(signal.SIGTERM)
-
-    def drain(number: int, frame: Any) -> None:
-        if not callable(end):
-            return
-        if questions.draining or not drain_s:
-            end(number, frame)
-            return
-        questions.draining = True
-        loop.call_soon_threadsafe(loop.call_later, drain_s, end, number, None)
-
-    signal.signal(signal.SIGTERM, drain)
 
 
 def serve(target: Any, settings: Settings | None = None, module: str | None = None) -> None:
@@ -119,7 +104,6 @@ def serve(target: Any, settings: Settings | None = None, module: str | None = No
     set_up_logs(settings)
     factory = Factory(str(target) if text else as_server(target), settings, module)
     config = uvicorn.Config(factory, **_options(settings))
-    before = signal.signal(signal.SIGTERM, _ended) if _in_main_thread() else None
     try:
         if settings.reload:
             _reload(config, target)
@@ -128,14 +112,11 @@ def serve(target: Any, settings: Settings | None = None, module: str | None = No
         else:
             if text:
                 factory.target = as_server(str(target), module)  # opened here: its errors reach the caller
-            uvicorn.Server(config).run()
+            _run(config)
     except SystemExit as exc:  # uvicorn's word for it
         if exc.code in (1, _STARTUP_FAILURE):
             raise GraphError("the server could not start; the log tells why") from exc
         raise
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
 
 
 def _options(settings: Settings) -> dict[str, Any]:
@@ -163,13 +144,21 @@ def _options(settings: Settings) -> dict[str, Any]:
     }
 
 
+def _run(config: Any) -> None:
+    """Run the server in this process."""
+    from graphkit.server.http.ending import Server
+
+    with _once_only():
+        Server(config).run()
+
+
 def _supervise(config: Any) -> None:
-    """Run several workers; one that dies is replaced. They add up their metrics through files in a folder."""
+    """Run several workers. They add up their metrics through files in a folder."""
     from tempfile import TemporaryDirectory
 
-    from uvicorn.supervisors import Multiprocess
+    from graphkit.server.http.supervisors import Workers
 
-    supervisor = Multiprocess(config, sockets=[config.bind_socket()])
+    supervisor = Workers(config)
     with TemporaryDirectory(prefix="graphkit-metrics-") as folder:
         os.environ.setdefault(FOLDER_VARIABLE, folder)
         try:
@@ -183,20 +172,27 @@ def _supervise(config: Any) -> None:
 
 def _reload(config: Any, target: Any) -> None:
     """Run one worker, and start it again when a file changes."""
-    from uvicorn import Server
-    from uvicorn.supervisors import ChangeReload
+    from graphkit.server.http.supervisors import Reload
 
     path = Path(str(target).rpartition(":")[0] or str(target))
     if path.exists():
         config.reload_dirs = [path if path.is_dir() else path.parent]
-    ChangeReload(config, target=Server(config).run, sockets=[config.bind_socket()]).run()
+    Reload(config).run()
 
 
-def _in_main_thread() -> bool:
-    import threading
-
-    return threading.current_thread() is threading.main_thread()
+@contextmanager
+def _once_only() -> Iterator[None]:
+    """Take the signals that uvicorn raises once more after its end, which would make that look like a crash."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _ended) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _ended(number: int, frame: Any) -> None:
-    """Take the signal that uvicorn raises once more after its end, which would make that look like a crash."""
+    """Do nothing: the server has ended, or is about to take the signals itself."""

@@ -30,6 +30,7 @@ class Served:
             self.port = free.getsockname()[1]
         self.log = log
         given = {"port": self.port, "log_level": "warning", "drain_s": 0.3, **settings}
+        self.uds = given.get("uds")
         self.url = f"{'https' if given.get('tls_cert') else 'http'}://127.0.0.1:{self.port}"
         script = (
             "import json, sys; from graphkit.server.http.serve import serve; "
@@ -52,11 +53,24 @@ class Served:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 break
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{self.url}/v2/health/ready", verify=False, timeout=2).status_code == 200:
+            transport = httpx.HTTPTransport(uds=self.uds, verify=False)
+            with contextlib.suppress(OSError, httpx.HTTPError), httpx.Client(transport=transport, timeout=2) as client:
+                self.connected().close()  # httpx leaves a Unix socket open that is not listened at
+                if client.get(f"{self.url}/v2/health/ready").status_code == 200:
                     return
             time.sleep(0.05)
         raise AssertionError(f"the server did not get ready: {self.log.read_text()}")
+
+    def connected(self) -> socket.socket:
+        """Return a connection to it; raises OSError if it lets nobody in."""
+        client = socket.socket(socket.AF_UNIX if self.uds else socket.AF_INET)
+        client.settimeout(30)
+        try:
+            client.connect(self.uds or ("127.0.0.1", self.port))
+        except OSError:
+            client.close()
+            raise
+        return client
 
     def stop(self) -> int:
         """End it as an operator does, and return its exit code."""

@@ -73,6 +73,19 @@ def work(body: Any) -> Any:
     return {"number": body.get("number"), "process": os.getpid()}
 
 
+class Unequal:
+    """Loads at once in one process, and takes its time in any other."""
+
+    def __init__(self) -> None:
+        try:
+            Path(os.environ["TEST_TAKEN"]).touch(exist_ok=False)
+        except FileExistsError:
+            time.sleep(1)
+
+    def do(self, body: Any) -> Any:
+        return {"number": body.get("number")}
+
+
 async def work_async(body: Any) -> Any:
     """Answer after the time that a request names, without holding up others."""
     await asyncio.sleep(body.get("sleep_s", 0))
@@ -126,12 +139,13 @@ def whole(event: Event) -> Any:
 
 
 def _flow(step: Any, **options: Any) -> Any:
-    graph = new_flow(step.__name__)
+    graph = new_flow(step.__name__.lower())
     graph.to(step, name="step", **options).respond()
     return graph
 
 
 worker = _flow(work)
+unequal = _flow(Unequal)
 async_worker = _flow(work_async)
 spinner = _flow(spin)
 counter = _flow(count)

@@ -130,14 +130,8 @@ def test_a_worker_that_is_killed_is_replaced(serving: Callable[..., Any]) -> Non
     assert served.stop() == 0
 
 
-def test_a_certificate_makes_it_https(serving: Callable[..., Any], tmp_path: Path) -> None:
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
-    try:
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
-    except FileNotFoundError:
-        pytest.skip("openssl is not installed")
+def test_a_certificate_makes_it_https(serving: Callable[..., Any], certificate: tuple[Path, Path]) -> None:
+    cert, key = certificate
     served = serving("worker", tls_cert=str(cert), tls_key=str(key))
     context = ssl.create_default_context(cafile=str(cert))
     assert httpx.post(served.url, json={"number": 1}, verify=context).json()["number"] == 1
