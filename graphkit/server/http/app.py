@@ -142,7 +142,7 @@ class App:
         self._cors = Cors(settings.cors_origins) if settings.cors_origins else None
         self._observers: list[Observer] = []
         self._pages: dict[str, Callable[[], Answer]] = {}
-        if settings.metrics not in ("off", "auto") or (settings.metrics == "auto" and metrics.is_installed()):
+        if metrics.are_wanted(settings.metrics):
             numbers = metrics.Metrics(self, self._questions.catalog, settings.metrics == "steps")
             self.observe(numbers)
             self._pages["/metrics"] = numbers.page

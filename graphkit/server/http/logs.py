@@ -14,6 +14,7 @@ from typing import Any
 from graphkit.core import jsonlike
 from graphkit.core.current import CURRENT_STEP, request_id
 from graphkit.runtime.user_code import own_exception, user_traceback
+from graphkit.server.http.log_output import LogOutput
 from graphkit.server.settings import Settings
 
 # What every record has; anything else was given to it as an extra.
@@ -209,7 +210,7 @@ def set_up_logs(settings: Settings) -> Lines:
     What graphkit and uvicorn log, and what the graph's own code does, unless somebody has set that up already. Returns
     the formatter, so that it can be told of secrets.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LogOutput(sys.stderr)
     formatter = JsonLines() if settings.log_format == "json" else TextLines()
     handler.setFormatter(formatter)
     level = settings.log_level.upper()

@@ -39,7 +39,7 @@ class Metrics:
         self._prometheus = prometheus
         self._catalog = catalog
         self._app = app
-        self._shared = FOLDER_VARIABLE in os.environ
+        self._shared = share_if_wanted()
         self._registry = registry = prometheus.CollectorRegistry()
 
         def make(kind: str, name: str, text: str, labels: tuple[str, ...] = (), **more: Any) -> Any:
@@ -217,8 +217,27 @@ def _is_alive(process: int) -> bool:
     return True
 
 
+def share_if_wanted() -> bool:
+    """Return whether several workers add up their metrics; get ready for it, before there is any metric."""
+    if FOLDER_VARIABLE not in os.environ:
+        return False
+    from graphkit.server.http.metric_files import use_whole_files
+
+    use_whole_files()
+    return True
+
+
 def is_installed() -> bool:
     """Return whether what metrics need is there."""
     from importlib.util import find_spec
 
     return find_spec("prometheus_client") is not None
+
+
+def are_wanted(setting: str) -> bool:
+    """Return whether there are metrics with a value of the setting ``metrics``.
+
+    >>> are_wanted("off"), are_wanted("requests")
+    (False, True)
+    """
+    return is_installed() if setting == "auto" else setting != "off"

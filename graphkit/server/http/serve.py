@@ -15,9 +15,9 @@ from weakref import WeakSet
 
 from graphkit.core.errors import GraphError, GraphkitError
 from graphkit.core.extras import load
+from graphkit.server.http import metrics
 from graphkit.server.http.app import App, as_server
 from graphkit.server.http.logs import set_up_logs
-from graphkit.server.http.metrics import FOLDER_VARIABLE
 from graphkit.server.settings import Settings
 
 _STARTUP_FAILURE = 3  # what uvicorn takes for a reason not to start a worker again
@@ -58,6 +58,8 @@ class Factory:
             from graphkit.server.http.spans import set_up_spans
 
             set_up_spans()
+        if metrics.is_installed():
+            metrics.share_if_wanted()  # before the graph's own code makes metrics
         try:
             server = as_server(self.target, self.module)
             logs.redact = lambda value: server._secrets.redact(value)
@@ -153,21 +155,40 @@ def _run(config: Any) -> None:
 
 
 def _supervise(config: Any) -> None:
-    """Run several workers. They add up their metrics through files in a folder."""
-    from tempfile import TemporaryDirectory
-
+    """Run several workers."""
     from graphkit.server.http.supervisors import Workers
 
-    supervisor = Workers(config)
-    with TemporaryDirectory(prefix="graphkit-metrics-") as folder:
-        os.environ.setdefault(FOLDER_VARIABLE, folder)
-        try:
-            supervisor.run()
-        finally:
-            if os.environ[FOLDER_VARIABLE] == folder:
-                del os.environ[FOLDER_VARIABLE]
+    with _folder_of_metrics(config.app.settings):
+        supervisor = Workers(config)
+        supervisor.run()
     if any(process.exitcode == _STARTUP_FAILURE for process in supervisor.processes):
         raise GraphError("the workers could not start; the log tells why")
+
+
+@contextmanager
+def _folder_of_metrics(settings: Settings) -> Iterator[None]:
+    """Give workers a folder, through whose files they add up their metrics, unless the environment names one."""
+    from tempfile import TemporaryDirectory
+
+    if metrics.FOLDER_VARIABLE in os.environ:
+        yield
+        return
+    try:
+        folder = TemporaryDirectory(prefix="graphkit-metrics-")
+    except OSError as exc:
+        if metrics.are_wanted(settings.metrics):
+            raise GraphError(
+                f"several workers need a folder for their metrics, and none can be made: {exc}; "
+                "name a place in the variable TMPDIR, or set metrics to 'off'"
+            ) from exc
+        yield
+        return
+    with folder as name:
+        os.environ[metrics.FOLDER_VARIABLE] = name
+        try:
+            yield
+        finally:
+            del os.environ[metrics.FOLDER_VARIABLE]
 
 
 def _reload(config: Any, target: Any) -> None:

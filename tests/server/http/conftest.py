@@ -12,6 +12,7 @@ import pytest
 
 from graphkit import asgi_app
 from graphkit.server.settings import Settings
+from tests.server.http.disks import Disk
 from tests.server.http.processes import Served
 
 # Scripts that run in processes of their own.
@@ -78,3 +79,19 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     except FileNotFoundError:
         pytest.skip("openssl is not installed")
     return cert, key
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """Return a disk of two megabytes, where one can be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "graphkit-test", str(folder)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=30)
+    except (OSError, subprocess.SubprocessError) as exc:
+        pytest.skip(f"a small disk cannot be mounted: {exc}")
+    try:
+        yield Disk(folder)
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=30)

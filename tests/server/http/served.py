@@ -61,6 +61,10 @@ def _models(**more: Any) -> Any:
 
 
 models = _models()
+#: Its requests, and its errors, are written to streams.
+tracked = _models()
+tracked.parameters = {"log_stream": os.environ.get("TEST_LOG_STREAM"), "tracking_delay_s": 0.1}
+tracked.error_stream = os.environ.get("TEST_ERROR_STREAM")
 half_broken = _models(unloaded=Unloaded)
 
 

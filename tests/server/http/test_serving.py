@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -194,6 +195,12 @@ def test_several_workers_open_their_graph_themselves() -> None:
 def test_what_cannot_be_opened_is_told_before_anything_is_served() -> None:
     with pytest.raises(GraphError, match="there is no"):
         serve("no/such/folder", Settings(port=0))
+
+
+def test_workers_without_a_folder_for_their_metrics_do_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/no/such/folder")
+    with pytest.raises(GraphError, match=r"folder for their metrics.* TMPDIR"):
+        serve("app.py", Settings(workers=2, metrics="requests"))
 
 
 def test_workers_that_cannot_start_end_the_server(tmp_path: Path) -> None:
