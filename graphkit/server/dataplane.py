@@ -25,6 +25,7 @@ MSGPACK_TYPES = frozenset({"application/msgpack", "application/x-msgpack", "appl
 _EVENT_ID = frozenset({"mlrun_event_id", "x-event-id"})
 _BINARY = frozenset({bytes, bytearray, memoryview})
 _EVENT_PATH = frozenset({"mlrun_event_path", "x-event-path"})
+_ZERO = frozenset({"q=0", "q=0.0", "q=0.00", "q=0.000"})
 _TENSORS_FROM = "inference-header-content-length"
 
 
@@ -72,11 +73,24 @@ def needs_work(event: Any) -> bool:
     return kind is str or kind is bytes
 
 
-def speaks_oip(event: Any) -> bool:
-    """Return whether an event brings tensors of the Open Inference Protocol; errors are then answered in its form."""
-    return is_oip(getattr(event, "body", None)) or any(
-        str(name).lower() == _TENSORS_FROM for name in getattr(event, "headers", None) or ()
-    )
+def wants_json_errors(event: Any) -> bool:
+    """Return whether errors are answered as JSON, not as text: to tensors, and to who asks for JSON by name.
+
+    >>> wants_json_errors(Event(1)), wants_json_errors(Event(1, headers={"Accept": "application/json, */*"}))
+    (False, True)
+    """
+    if is_oip(getattr(event, "body", None)):
+        return True
+    for name, value in (getattr(event, "headers", None) or {}).items():
+        key = str(name).lower()
+        if key == _TENSORS_FROM or (key == "accept" and _names_json(_text(value))):
+            return True
+    return False
+
+
+def _names_json(accepted: str) -> bool:
+    kinds = (part.lower().replace(" ", "").split(";") for part in accepted.split(","))
+    return any(kind == JSON and not _ZERO.intersection(parameters) for kind, *parameters in kinds)
 
 
 def decode(event: Event) -> None:

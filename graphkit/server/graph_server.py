@@ -164,7 +164,7 @@ class GraphServer(PlayMixin, WorkMixin):
                 result = exchange.answer(result)
             return result if get_body else dataplane.encode(result, self._response_class(context))
         except GraphkitError as exc:
-            as_json = exchange is not None or dataplane.speaks_oip(event)
+            as_json = exchange is not None or dataplane.wants_json_errors(event)
             return self._error_response(self._presentable(exc, event), context, as_json)
 
     async def run_async(
@@ -184,7 +184,7 @@ class GraphServer(PlayMixin, WorkMixin):
                 result = exchange.answer(result)
             return result if get_body else dataplane.encode(result, self._response_class(context))
         except GraphkitError as exc:
-            as_json = exchange is not None or dataplane.speaks_oip(event)
+            as_json = exchange is not None or dataplane.wants_json_errors(event)
             return self._error_response(self._presentable(exc, event), context, as_json)
 
     def _exchange(self, event: Event, bound: BoundGraph) -> Exchange | None:

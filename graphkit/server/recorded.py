@@ -100,7 +100,7 @@ def record_run(
         answer = result if get_body else dataplane.encode(result, server._response_class(None))
     except GraphkitError as exc:
         error = server._presentable(exc, event)
-        answer = server._error_response(error, None, exchange is not None or dataplane.speaks_oip(event))
+        answer = server._error_response(error, None, exchange is not None or dataplane.wants_json_errors(event))
     finally:
         CURRENT_EVENT.reset(around)
     status = answer.status_code if is_response(answer) else 200

@@ -331,7 +331,8 @@ class App:
             return _of_response(dataplane.encode(result))
         except (GraphkitError, TypeError) as exc:
             error = exc if isinstance(exc, GraphkitError) else dataplane.unsendable(exc)
-            return _of_response(self.server._error_response(self.server._presentable(error, event)))
+            shown, as_json = self.server._presentable(error, event), dataplane.wants_json_errors(event)
+            return _of_response(self.server._error_response(shown, None, as_json))
 
     async def _send_chunks(self, result: Any, headers: dict[str, str], receive: Receive, send: Send) -> Answer | None:
         """Send an answer in chunks; returns an answer where the client gets one in the ordinary way instead."""

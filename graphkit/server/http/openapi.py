@@ -13,6 +13,15 @@ _STRING = {"type": "string"}
 _ERROR = {"$ref": "#/components/schemas/Error"}
 
 
+_FORMS = (
+    "A failure is told in one sentence. What the server itself refuses (401, 405, 408, 413, 415, 429, 431, 504), and "
+    'what is asked about it and its models, is JSON: `{"error": "..."}`. What a model or a step could not answer is '
+    "JSON, too, where the request brings tensors of the Open Inference Protocol, has the header "
+    "`Accept: application/json`, or is answered in chunks; else it is the sentence itself, as `text/plain`. Answers "
+    "that a graph's own code makes have the form that it gives them."
+)
+
+
 def document(catalog: Catalog, version: str, needs_key: bool) -> dict[str, Any]:
     """Return the document.
 
@@ -50,7 +59,7 @@ def document(catalog: Catalog, version: str, needs_key: bool) -> dict[str, Any]:
         paths["/"] = {"post": _flow(catalog.names()[0])}
     found: dict[str, Any] = {
         "openapi": "3.1.0",
-        "info": {"title": "graphkit", "version": version},
+        "info": {"title": "graphkit", "version": version, "description": _FORMS},
         "paths": paths,
         "components": {"schemas": _schemas()},
     }
@@ -66,7 +75,7 @@ def _json(schema: str) -> dict[str, Any]:
 
 
 def _failure(description: str) -> dict[str, Any]:
-    """Return a failure's form: JSON where tensors came in, the sentence itself in the plain dialect."""
+    """Return a failure's two forms; :data:`_FORMS` says which one it has."""
     content = {"application/json": {"schema": _ERROR}, "text/plain": {"schema": _STRING}}
     return {"description": description, "content": content}
 

@@ -48,7 +48,7 @@ class LimitedProtocol(HttpToolsProtocol):
         scope = self.scope
         if scope is None or "method" not in scope:  # uvicorn puts it there when the headers are complete
             if self._header_bytes > self._most:
-                self._refuse()
+                self._refuse_headers()
             elif self._header_timer is None:
                 self._arm()
 
@@ -68,9 +68,9 @@ class LimitedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, or one with too large headers."""
         if self._too_large:
-            self._refuse()
+            self._refuse_headers()
         else:
-            super().send_400_response(msg)
+            self._refuse(b"400 Bad Request", b"this is no HTTP request")
 
     def _arm(self) -> None:
         if self._header_timeout_s:
@@ -81,14 +81,16 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.abort()
 
-    def _refuse(self) -> None:
+    def _refuse_headers(self) -> None:
+        text = b"the headers are larger than %d bytes, which is the most that is taken" % self._most
+        self._refuse(b"431 Request Header Fields Too Large", text)
+
+    def _refuse(self, status: bytes, text: bytes) -> None:
         if self.transport.is_closing():
             return
-        body = b'{"error":"the headers are larger than %d bytes, which is the most that is taken"}' % self._most
-        head = (
-            b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\nconnection: close\r\n"
-        )
-        self.transport.write(b"%scontent-length: %d\r\n\r\n%s" % (head, len(body), body))
+        body = b'{"error":"%b"}' % text
+        head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\nconnection: close\r\n" % status
+        self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
         self.transport.close()
 
     # ---- writing --------------------------------------------------------------------------------------------

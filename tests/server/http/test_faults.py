@@ -96,6 +96,14 @@ def test_an_idle_connection_is_closed(limited: Served) -> None:
         assert everything(client).startswith(b"HTTP/1.1 200 ")
 
 
+def test_what_is_no_request_is_refused_as_json(limited: Served) -> None:
+    with connected(limited) as client:
+        client.sendall(b"garbage\r\n\r\n")
+        head, _, body = everything(client).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert json.loads(body) == {"error": "this is no HTTP request"}
+
+
 def test_headers_that_are_too_large_are_refused(limited: Served) -> None:
     for sent in (
         b"GET /v2 HTTP/1.1\r\nhost: a\r\nx-a: %s\r\n\r\n" % (b"x" * 9000),

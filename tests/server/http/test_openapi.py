@@ -37,6 +37,13 @@ def test_a_flow_is_described_at_its_root(asked: Ask) -> None:
     assert {"/", "/v2/models/calc/infer"} <= paths.keys()
 
 
+def test_the_forms_of_failures_are_described(asked: Ask) -> None:
+    found = asked(models, "GET", "/openapi.json").json()
+    assert "`Accept: application/json`" in found["info"]["description"]
+    answers = found["paths"]["/v2/models/linear/infer"]["post"]["responses"]
+    assert {*answers["500"]["content"]} == {"application/json", "text/plain"}
+
+
 def test_a_key_that_is_needed_is_described(asked: Ask) -> None:
     found = asked(models, "GET", "/openapi.json", Settings(api_keys=("k",)), headers={"x-api-key": "k"}).json()
     assert found["security"] == [{"bearer": []}]

@@ -102,6 +102,9 @@ REQUESTS: list[tuple[Callable[[], GraphServer], str, str, Any, dict[str, str]]] 
     (models, "POST", "/", {"id": "1", "model": "double", "operation": "infer", "inputs": [1]}, JSON),
     (models, "POST", "/v2/models/double/infer", {"data_url": "/etc/hostname"}, JSON),
     (models, "POST", "/v2/models/picture/infer", b"\x89PNG", {"content-type": "image/png", "x-event-id": "1"}),
+    *[(models, "POST", f"/{model}/infer", {"id": "1", "inputs": inputs}, {**JSON, "accept": accept})
+      for accept in ("application/json", "text/html, Application/JSON;q=0.9", "application/json;q=0", "*/*")
+      for model, inputs in (("double", 1), ("dubble", [1]), ("broken", [1]), ("double", [2]))],
     (models, "GET", "/", None, {}),
     (models, "GET", "/v2/health", None, {}),
     (models, "GET", "/v2/models/", None, {}),
@@ -111,6 +114,8 @@ REQUESTS: list[tuple[Callable[[], GraphServer], str, str, Any, dict[str, str]]] 
     (models, "GET", "/nobody/ready", None, {}),
     *[(lambda: flow(odd), "POST", "/", kind, JSON) for kind in
       ("text", "bytes", "number", "none", "array", "nan", "object", "fails", "busy", "unknown")],
+    *[(lambda: flow(odd), "POST", "/", kind, {**JSON, "accept": "application/json"}) for kind in
+      ("text", "object", "fails", "busy")],
     *[(lambda: flow(slowly), "POST", "/a/b", kind, JSON) for kind in ("text", "array", "fails", "busy", "object")],
     *[(lambda: flow(whole_event, full_event=True), method, "/some/ä path", body, {**JSON, "x-given": "yes"})
       for method, body in (("POST", {"a": 1}), ("PUT", [1]), ("PATCH", 1), ("DELETE", None), ("GET", None))],
@@ -154,6 +159,14 @@ def test_a_head_request_is_a_get_without_the_body(asked: Callable[..., httpx.Res
     found = asked(models(), "HEAD", "/v2/health")
     assert (found.status_code, found.content) == (200, b"")
     assert found.headers["content-length"] == str(len(asked(models(), "GET", "/v2/health").content))
+
+
+def test_an_error_is_json_where_json_is_wanted(asked: Callable[..., httpx.Response]) -> None:
+    for accept, text in (("application/json", '{"error":"%s"}'), ("*/*", "%s")):
+        found = asked(flow(odd), "POST", "/", json="fails", headers={"accept": accept})
+        assert (found.status_code, found.text) == (500, text % "step 'step' failed: ValueError: no such luck")
+    found = asked(flow(odd), "POST", "/", json="busy", headers={"accept": "application/json"})
+    assert (found.status_code, found.text) == (503, "later")  # as the step has it
 
 
 def test_msgpack_is_answered_where_it_is_wanted(asked: Callable[..., httpx.Response]) -> None:
