@@ -16,6 +16,7 @@ Examples
   graphkit export notebook.ipynb app/
   graphkit export notebook.ipynb:server app/       # of several graphs
   graphkit export train.py:graph app/ --allow-pickle
+  graphkit export notebook.ipynb app/ -c cases.yaml
   graphkit test app/ && graphkit serve app/
 
 \b
@@ -30,6 +31,11 @@ listed, and nothing was written), 2 the target cannot be opened."""
     "--allow-pickle", is_flag=True,
     help="Let the very model files load that may run code (pickle, joblib): their hashes go into settings.yaml.",
 )  # fmt: skip
+@click.option(
+    "-c", "--cases", "files", multiple=True, type=click.Path(dir_okay=False, path_type=Path),
+    help="A file of cases that goes along; may be given several times. Left out, those beside the graph, or here.",
+)  # fmt: skip
+@click.option("--no-cases", is_flag=True, help="Leave out what stands in files of cases.")
 @click.option("--overwrite", is_flag=True, help="Replace an app that was exported before and not changed since.")
 @click.option("--no-verify", is_flag=True, help="Do not try the app in a fresh process.")
 def command(
@@ -38,17 +44,22 @@ def command(
     module: str | None,
     reference: bool,
     allow_pickle: bool,
+    files: tuple[Path, ...],
+    no_cases: bool,
     overwrite: bool,
     no_verify: bool,
 ) -> None:
     """Write a graph as a folder that runs anywhere: spec, code, pinned requirements, recorded cases.
 
     TARGET is a notebook, module:attribute, a Python file or a saved graph (see graphkit --help). The cells of a
-    notebook are run, but for those tagged "skip"; requests that it tests become the app's recorded cases. FOLDER is
-    where the app comes to stand once a fresh process has answered them as the notebook did.
+    notebook are run, but for those tagged "skip"; requests that it tests become the app's recorded cases, with those
+    of cases.yaml and *.cases.yaml that name the graph, or stand beside it and name none. FOLDER is where the app comes
+    to stand once a fresh process has answered all of them as the notebook did.
     """
     from graphkit.server.export_graph import export_target
 
+    if files and no_cases:
+        raise click.UsageError("--cases names files whose cases go along, --no-cases leaves all of them out")
     try:
         done = export_target(
             target,
@@ -56,6 +67,7 @@ def command(
             module=module,
             artifacts="reference" if reference else "copy",
             allow_pickle=allow_pickle,
+            cases=() if no_cases else ([file.absolute() for file in files] or None),
             exist_ok=overwrite,
             verify=not no_verify,
         )

@@ -99,8 +99,10 @@ def _replay(server: GraphServer, cases: Iterable[Case], quiet: bool) -> Iterable
 
 
 def _is_cases(name: str) -> bool:
+    from graphkit.cases.found import is_named_like_cases
+
     path = Path(name)
-    return path.is_file() and (path.name in (CASES, "cases.yml") or path.name.endswith((".cases.yaml", ".cases.yml")))
+    return path.is_file() and is_named_like_cases(path)
 
 
 def _read(path: Path) -> CaseFile:

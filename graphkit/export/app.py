@@ -23,6 +23,7 @@ from graphkit.export.packages import (
     own_requirement,
     requirements_of,
 )
+from graphkit.export.recorded import AppCases
 from graphkit.export.references import Rewriter, references, step_of, steps_of
 from graphkit.export.report import Exported
 from graphkit.export.settings import FILE as SETTINGS
@@ -56,7 +57,7 @@ class Source(msgspec.Struct, kw_only=True):
     cells
         The source of what ran there; left out, it is looked for.
     cases
-        The text of ``cases.yaml``, and how many there are.
+        What a fresh process must answer.
     outline
         The graph in words.
     version
@@ -71,7 +72,7 @@ class Source(msgspec.Struct, kw_only=True):
     home: Mapping[str, Any]
     cells: list[Cell] | None = None
     initializer: Any = None
-    cases: tuple[str, int] = ("", 0)
+    cases: AppCases = AppCases()
     outline: str = ""
     version: str = "0"
     notes: tuple[str, ...] = ()
@@ -92,8 +93,8 @@ class App(msgspec.Struct, kw_only=True):
 class Check(msgspec.Struct, kw_only=True):
     """What a fresh process said of an app's folder."""
 
-    #: Recorded cases that it answered as before.
-    cases: int = 0
+    #: Names of cases that do not go along.
+    left_out: frozenset[str] = frozenset()
     #: Modules that models named when they were unpickled.
     modules: tuple[str, ...] = ()
     #: What to tell the user.
@@ -200,7 +201,8 @@ def write_app(
     """
     target = Path(folder).absolute()
     check_target(target, overwrite=overwrite)
-    checked: Check | None = None
+    cases = app.source.cases
+    notes = (*app.source.notes, *cases.notes)
     with new_folder(target) as made:
         _write(app, made, target.name)
         if check is not None:
@@ -208,6 +210,8 @@ def write_app(
             if more is not None:
                 app.requirements.update(more(checked.modules, app.requirements))
                 _write_requirements(app, made)
+            cases, notes = cases.without(checked.left_out), (*notes, *checked.notes)
+            _write_cases(app, cases, made, target.name)
         files = tuple(
             sorted(
                 path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file() and _is_content(path)
@@ -218,9 +222,10 @@ def write_app(
         files=files,
         requirements=tuple(f"{name}=={version}" for name, version in app.requirements.items()),
         allowed=app.settings.allow,
-        cases=app.source.cases[1] if checked is None else checked.cases,
-        checked=None if checked is None else checked.cases,
-        notes=app.source.notes if checked is None else (*app.source.notes, *checked.notes),
+        cases=len(cases),
+        origins=cases.counts(),
+        checked=None if check is None else len(cases),
+        notes=notes,
     )
 
 
@@ -280,11 +285,8 @@ def _write(app: App, folder: Path, name: str) -> None:
         "deploy/Containerfile": deploy.containerfile(name),
         "deploy/kubernetes.yaml": deploy.kubernetes_yaml(name),
         ".dockerignore": deploy.ignorefile(),
-        "README.md": deploy.readme(name, _facts(app)),
         **app.texts,
     }
-    if app.source.cases[1]:
-        texts[CASES] = app.source.cases[0]
     for place, content in texts.items():
         file = folder / place
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -294,14 +296,23 @@ def _write(app: App, folder: Path, name: str) -> None:
         (folder / place).write_bytes(source.read_bytes())
     app.artifacts.write(folder)
     _write_requirements(app, folder)
+    _write_cases(app, app.source.cases, folder, name)
 
 
-def _facts(app: App) -> dict[str, Any]:
+def _write_cases(app: App, cases: AppCases, folder: Path, name: str) -> None:
+    """Write the cases, and the README, which says how many there are."""
+    (folder / CASES).unlink(missing_ok=True)
+    if cases:
+        (folder / CASES).write_text(cases.to_yaml(), "utf-8", newline="\n")
+    (folder / "README.md").write_text(deploy.readme(name, _facts(app, len(cases))), "utf-8", newline="\n")
+
+
+def _facts(app: App, cases: int) -> dict[str, Any]:
     own = [(name, "what the steps are made of") for name in app.texts]
     return {
         "modules": [*own, *((name, "the user's own module") for name in sorted(app.local) if name.endswith(".py"))],
         "artifacts": list(app.artifacts.copies),
-        "cases": app.source.cases[1],
+        "cases": cases,
         "outline": app.source.outline,
         "own": own_requirement(app.source.version),
     }

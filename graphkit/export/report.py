@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from graphkit.export.recorded import RUNS
+
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
     """An app that was written.
@@ -23,6 +25,8 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
         Dotted names outside of its own modules that the graph names.
     cases
         How many recorded cases it has.
+    origins
+        How many of them come from where: ``"runs"``, or the name of a file of cases.
     checked
         How many of them a fresh process answered as before; ``None`` if nobody asked one.
     notes
@@ -39,17 +43,25 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     requirements: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     cases: int = 0
+    origins: dict[str, int] = {}
     checked: int | None = None
     notes: tuple[str, ...] = ()
 
     def _outcome(self) -> str:
         if self.checked is None:
-            return "not checked"
+            return f"not checked{self._told_origins()}"
         if not self.cases:
             return "a fresh process loads it; there are no recorded cases: run server.test(...) before exporting"
-        return f"a fresh process answers {'the' if self.cases == 1 else f'all {self.cases}'} recorded " + (
-            "case as before" if self.cases == 1 else "cases as before"
-        )
+        count = "the recorded case" if self.cases == 1 else f"all {self.cases} recorded cases"
+        return f"a fresh process answers {count} as before{self._told_origins()}"
+
+    def _told_origins(self) -> str:
+        if not set(self.origins) - {RUNS}:
+            return ""
+        runs = self.origins.get(RUNS, 0)
+        told = [f"{runs} run{'' if runs == 1 else 's'}"] if runs else []
+        told += [f"{count} of {name!r}" for name, count in self.origins.items() if name != RUNS]
+        return f" ({', '.join(told)})"
 
     def __str__(self) -> str:
         count = f"{len(self.files)} file{'' if len(self.files) == 1 else 's'}"

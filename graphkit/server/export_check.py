@@ -11,27 +11,38 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from graphkit.cases.case import Case
 from graphkit.cases.check import check_case
 from graphkit.cases.file import CaseFile
 from graphkit.core.errors import ExportError, GraphError
 from graphkit.export.app import CASES, Check
 from graphkit.export.packages import OWN_DISTRIBUTION, canonical, needed_by, requirements_of
-from graphkit.export.recorded import Replayed, replayed, without_cases
+from graphkit.export.recorded import RUNS, AppCases, Replayed, describes, replayed, run_cases
 from graphkit.runtime.records import Runs
+from graphkit.server.export_cases import WITHOUT
 from graphkit.server.graph_server import GraphServer
 
 #: How long a fresh process may take to load the app and to answer its cases.
 TIMEOUT_S = 600.0
 _RESULT = "result.json"
-_ADVICE = "server.runs.clear() before the export forgets the runs, verify=False does not try them"
+_OF_RUNS = (
+    "if the graph answers by chance or by what it was asked before, begin anew: server.runs.clear() before the export "
+    "forgets the runs, verify=False does not try them"
+)
+_OF_FILES = (
+    "if a case is outdated, server.record(its name) after a test writes it anew; if it is another graph's, let its "
+    f"file name that one (graph: ...); {WITHOUT}"
+)
 
 
-def check_app(folder: Path, server: GraphServer) -> Check:
+def check_app(folder: Path, server: GraphServer, cases: AppCases, others: Sequence[GraphServer] = ()) -> Check:
     """Let a fresh process load an app and answer its recorded cases.
 
-    A case that the server itself answers by now as the fresh process does was recorded before the graph changed: it is
-    left out. What remains is a difference between here and there.
+    What does not go along: runs that the server itself answers by now as the fresh process does, since they were
+    recorded before the graph changed; and of files that do not say which graph they are for, the cases that are not
+    this graph's. What remains is a difference.
 
     Parameters
     ----------
@@ -39,6 +50,10 @@ def check_app(folder: Path, server: GraphServer) -> Check:
         The app's folder.
     server
         The server that was exported.
+    cases
+        The cases of the app, and where each comes from.
+    others
+        Servers of other graphs beside it.
 
     Raises
     ------
@@ -50,20 +65,75 @@ def check_app(folder: Path, server: GraphServer) -> Check:
         if found["problems"]:
             raise ExportError(problems=found["problems"])
         now = {case.name: case for case in _found_cases(Path(elsewhere))}
-    outdated = _outdated(server, now)
-    problems = [f"a fresh process answers {text}" for name, text in found["differences"] if name not in outdated]
-    if problems:
-        raise ExportError(
-            problems=[
-                *problems,
-                "if the graph answers by chance or by what it was asked before, begin anew: " + _ADVICE,
-            ]
-        )
-    modules = tuple(found["modules"])
-    if not outdated:
-        return Check(cases=found["cases"], modules=modules)
-    note = f"runs that an earlier version of the graph answered are left out: {len(outdated)}"
-    return Check(cases=without_cases(folder / CASES, outdated), modules=modules, notes=(note,))
+    sorted_out = _sorted_out(found["differences"], cases, now, _answered_alike(server, now), others)
+    if sorted_out.problems:
+        raise ExportError(problems=[*sorted_out.problems, *sorted(sorted_out.advice)])
+    notes = []
+    if sorted_out.outdated:
+        notes.append(f"runs that an earlier version of the graph answered are left out: {len(sorted_out.outdated)}")
+    if sorted_out.foreign:
+        told = [
+            f"{origin.label!r} of {origin.name!r}" for origin in map(cases.origins.get, sorted_out.foreign) if origin
+        ]
+        notes.append(f"cases that are not this graph's are left out: {', '.join(told)}")
+    left_out = frozenset([*sorted_out.outdated, *sorted_out.foreign])
+    return Check(left_out=left_out, modules=tuple(found["modules"]), notes=tuple(notes))
+
+
+class _SortedOut(msgspec.Struct):
+    """What the differences come to."""
+
+    outdated: list[str] = []
+    foreign: list[str] = []
+    problems: list[str] = []
+    advice: set[str] = set()
+
+
+def _sorted_out(
+    different: Iterable[tuple[str, str]],
+    cases: AppCases,
+    now: Mapping[str, Case],
+    here: set[str],
+    others: Sequence[GraphServer],
+) -> _SortedOut:
+    """Tell apart what a fresh process answers otherwise than recorded.
+
+    Parameters
+    ----------
+    different
+        Names of cases, and where they differ.
+    cases
+        All cases.
+    now
+        The cases with the answers that were found.
+    here
+        Those that the server answers by now as the fresh process does.
+    others
+        Servers of other graphs.
+    """
+    found = _SortedOut()
+    recorded = {case.name: case for case in cases.cases}
+    for name, text in different:
+        origin = cases.origins[name]
+        if origin.name == RUNS and name in here:
+            found.outdated.append(name)
+        elif origin.name == RUNS:
+            found.problems.append(f"a fresh process answers {text}")
+            found.advice.add(_OF_RUNS)
+        elif not origin.is_named and name in here and _is_of_another(recorded[name], now[name], others):
+            found.foreign.append(name)
+        else:
+            who = "the graph as it is now, here and in a fresh process," if name in here else "a fresh process"
+            found.problems.append(f"case {origin.label!r} of {origin.name!r}: {who} answers {text}")
+            found.advice.add(_OF_FILES)
+    return found
+
+
+def _is_of_another(case: Case, found: Case, others: Iterable[GraphServer]) -> bool:
+    """Return whether a case asks for what this graph does not have, or another one was seen to answer it so."""
+    if found.status == 404 != case.status:
+        return True
+    return any(describes(case, run) for other in others for run in run_cases(other.runs)[0])
 
 
 def _tried(folder: Path, elsewhere: Path) -> Any:
@@ -89,7 +159,7 @@ def _found_cases(elsewhere: Path) -> Iterable[Case]:
     return CaseFile.load(file).cases if file.exists() else ()
 
 
-def _outdated(server: GraphServer, now: Mapping[str, Case]) -> set[str]:
+def _answered_alike(server: GraphServer, now: Mapping[str, Case]) -> set[str]:
     """Return the cases that the server itself answers by now as the fresh process does."""
     if not now:
         return set()

@@ -16,14 +16,15 @@ from graphkit.core.errors import GraphError
 from graphkit.core.namespace import caller_namespace
 from graphkit.export.app import Source, collect_app, write_app
 from graphkit.export.cells import Cell
-from graphkit.export.recorded import recorded_cases
+from graphkit.export.recorded import AppCases, app_cases
 from graphkit.export.report import Exported
 from graphkit.runtime.resolve import as_namespace
 from graphkit.server.code_files import importing_from
+from graphkit.server.export_cases import Subject, files_for, subject_of
 from graphkit.server.export_check import check_app, further_requirements
 from graphkit.server.graph_server import GraphServer
 from graphkit.server.notebook_file import code_cells, plain_python
-from graphkit.server.target import open_target
+from graphkit.server.target import Target, open_target
 from graphkit.view.outline import outline
 
 
@@ -38,8 +39,10 @@ def export_app(
     namespace: Any = None,
     cells: list[Cell] | None = None,
     runs: Iterable[Any] | None = None,
+    cases: Any = None,
+    subject: Subject | None = None,
 ) -> Exported:
-    """Write a graph as a folder that runs anywhere, and let a fresh process replay its last runs.
+    """Write a graph as a folder that runs anywhere, and let a fresh process replay its last runs and its cases.
 
     Parameters
     ----------
@@ -61,6 +64,10 @@ def export_app(
         The source of what ran there; left out, it is looked for.
     runs
         The run records that become cases, oldest first; left out, the server's.
+    cases
+        Files of cases that go along, and none with ``()``; left out, those that :func:`files_for` finds.
+    subject
+        Where the graph stands; left out, the namespace tells.
 
     Raises
     ------
@@ -70,13 +77,20 @@ def export_app(
     server = graph if isinstance(graph, GraphServer) else server_of(graph)
     names = _names(server, namespace)
     home = names if isinstance(names.get("__name__"), str) else caller_namespace()
-    source = _source(server, names, home, cells, server.runs if runs is None else runs)
+    files, notes = files_for(subject or subject_of(server, names, home), cases)
+    found = app_cases(server.runs if runs is None else runs, files, notes)
+    source = _source(server, names, home, cells, found)
     app = collect_app(source, artifacts=artifacts, allow_pickle=allow_pickle)
     if not verify:
         return write_app(app, folder, overwrite=exist_ok)
-    return write_app(
-        app, folder, overwrite=exist_ok, check=partial(check_app, server=server), more=further_requirements
-    )
+    check = partial(check_app, server=server, cases=found, others=_others(server, names))
+    return write_app(app, folder, overwrite=exist_ok, check=check, more=further_requirements)
+
+
+def _others(server: GraphServer, names: Mapping[str, Any]) -> list[GraphServer]:
+    """Return the servers of other graphs in a namespace."""
+    servers = [value for value in names.values() if isinstance(value, GraphServer)]
+    return [each for each in servers if each.graph is not server.graph]
 
 
 def export_target(name: str | Path, folder: str | Path, *, module: str | None = None, **options: Any) -> Exported:
@@ -94,15 +108,21 @@ def export_target(name: str | Path, folder: str | Path, *, module: str | None = 
     """
     text, place = str(name), Path(folder).absolute()
     if ".ipynb" not in text:
-        server, runs = _that_ran(open_target(text, module).server)
-        return export_app(server, place, runs=runs, **options)
+        target = open_target(text, module)
+        server, runs = _that_ran(target.server)
+        return export_app(server, place, runs=runs, subject=_subject(server, target), **options)
     head, dot, attribute = text.partition(".ipynb")
     file = Path(head + dot).absolute()
     with _working_in(file.parent):
         target = open_target(f"{file}{attribute}", module)
         cells = [Cell(plain_python(source), f"cell {number}") for number, source in code_cells(file)]
         server, runs = _that_ran(target.server)
-        return export_app(server, place, cells=cells, runs=runs, **options)
+        return export_app(server, place, cells=cells, runs=runs, subject=_subject(server, target), **options)
+
+
+def _subject(server: GraphServer, target: Target) -> Subject:
+    names = server._namespace or {}
+    return Subject(server=server, names=names, file=target.file, attribute=target.attribute)
 
 
 def _that_ran(opened: GraphServer) -> tuple[GraphServer, list[Any]]:
@@ -163,14 +183,13 @@ def _source(
     names: Mapping[str, Any],
     home: Mapping[str, Any],
     cells: list[Cell] | None,
-    runs: Iterable[Any],
+    cases: AppCases,
 ) -> Source:
     if server.graph is None or not server.graph.get_children():
         raise GraphError("the graph has no steps, so that there is nothing to export")
     server.graph._check()
     fields = server.to_dict()
     fields.pop("graph_initializer", None)
-    text, count, notes = recorded_cases(runs)
     frozen = freeze(server.graph)
     return Source(
         server=fields,
@@ -179,10 +198,9 @@ def _source(
         names=names,
         home=home,
         cells=cells,
-        cases=(text, count),
+        cases=cases,
         outline=outline(topology_of(server.graph, frozen.spec)),
         version=own_version(),
-        notes=tuple(notes),
     )
 
 

@@ -28,12 +28,14 @@ class Exports:
         exist_ok: bool = False,
         verify: bool = True,
         namespace: Any = None,
+        cases: Any = None,
     ) -> Exported:
         """Write the graph as a folder that runs anywhere: spec, code, requirements, recorded cases.
 
         What the steps need is collected from the notebook's cells, or from the module that the graph was built in,
         with the newest definitions, and written as a readable module. A fresh process then loads the folder and
-        replays the last runs of :meth:`test`; only if it answers as they did does the folder come to stand.
+        replays the last runs of :meth:`test`, and the cases that :meth:`record` wrote; only if it answers as they say
+        does the folder come to stand.
 
         Parameters
         ----------
@@ -51,11 +53,14 @@ class Exports:
             written once more.
         namespace
             The globals of the notebook or module that the code stands in; left out, the server's own.
+        cases
+            Files of cases that go along; ``()`` takes none. Left out, ``cases.yaml`` and ``*.cases.yaml`` beside the
+            notebook or module, else here, unless they name another graph.
 
         Returns
         -------
         Exported
-            What was written, and how many recorded cases the fresh process answered as before.
+            What was written, how many recorded cases the fresh process answered as before, and where they come from.
 
         Raises
         ------
@@ -81,4 +86,5 @@ class Exports:
             exist_ok=exist_ok,
             verify=verify,
             namespace=namespace,
+            cases=cases,
         )

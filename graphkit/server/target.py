@@ -12,6 +12,7 @@ import msgspec
 from graphkit.build.flow import FlowStep
 from graphkit.build.steps import RouterStep
 from graphkit.core.errors import GraphError, GraphkitError, SpecError, choices, nearest
+from graphkit.export.app import GRAPH
 from graphkit.server.app import is_app, load_app
 from graphkit.server.code_files import import_file, import_module, importing_from
 from graphkit.server.graph_server import GraphServer
@@ -39,12 +40,18 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         Where its files lie, if it has files.
     cases
         Its recorded cases, if there is such a file.
+    file
+        The file that holds the graph, if one does: a spec, a Python file, a notebook.
+    attribute
+        What the graph is called in that file, if the user named it.
     """
 
     name: str
     server: GraphServer
     folder: Path | None = None
     cases: Path | None = None
+    file: Path | None = None
+    attribute: str | None = None
 
 
 def open_target(name: str | Path, module: str | None = None, *, base: str | Path | None = None) -> Target:
@@ -86,17 +93,17 @@ def open_target(name: str | Path, module: str | None = None, *, base: str | Path
             return _open_folder(text, path, attribute, module)
         suffix = path.suffix.lower() if path is not None else ""
         if path is not None and suffix in _SPECS:
-            return _of(text, _from_spec(path, module, start), path.parent)
+            return _of(text, _from_spec(path, module, start), path)
         if module is not None:
             raise GraphError(f"--module says where a spec finds its code; {text!r} is no spec")
         if path is not None and suffix == ".ipynb":
-            return _of(text, _found(run_notebook(path), attribute, path.name), path.parent)
+            return _of(text, _found(run_notebook(path), attribute, path.name), path, attribute)
         if path is not None:
-            return _of(text, _found(vars(import_file(path)), attribute, path.name), path.parent)
+            return _of(text, _found(vars(import_file(path)), attribute, path.name), path, attribute)
         head = text.partition(":")[0]
         loaded = import_module(head, start)
         file = getattr(loaded, "__file__", None)
-        return _of(text, _found(vars(loaded), attribute, head), Path(file).parent if file else None)
+        return _of(text, _found(vars(loaded), attribute, head), Path(file) if file else None, attribute)
     except GraphError as exc:
         if repr(text) in exc.message:
             raise
@@ -122,9 +129,37 @@ def _parted(text: str, start: Path) -> tuple[Path | None, str | None]:
     return None, attribute or None
 
 
-def _of(name: str, server: GraphServer, folder: Path | None) -> Target:
+def _of(name: str, server: GraphServer, file: Path | None, attribute: str | None = None) -> Target:
+    folder = file.parent if file is not None else None
     cases = folder / CASES if folder is not None else None
-    return Target(name=name, server=server, folder=folder, cases=cases if cases and cases.exists() else None)
+    found = cases if cases and cases.exists() else None
+    return Target(name=name, server=server, folder=folder, cases=found, file=file, attribute=attribute)
+
+
+def named_file(name: str, base: Path) -> tuple[Path, str | None]:
+    """Return the file of the graph that a user names, and what the graph is called in it; nothing is opened.
+
+    Raises
+    ------
+    GraphError
+        If there is no such file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / "app.py").touch()
+    >>> [named_file(name, folder)[0].name for name in ("app.py:graph", ".", "app:graph")]
+    ['app.py', 'app.py', 'app.py']
+    """
+    path, attribute = _parted(name, base)
+    if path is not None:
+        return (path if path.is_file() else _file_in(path, name, attribute)), attribute
+    place = base.joinpath(*name.partition(":")[0].split("."))
+    for file in (place.with_suffix(".py"), place / "__init__.py"):
+        if file.is_file():
+            return file, attribute
+    raise GraphError(f"there is no file of a module {name!r}")
 
 
 # ---- folders and specs ----------------------------------------------------------------------------------------
@@ -132,13 +167,19 @@ def _of(name: str, server: GraphServer, folder: Path | None) -> Target:
 
 def _open_folder(name: str, folder: Path, attribute: str | None, module: str | None) -> Target:
     if attribute is None and module is None and is_app(folder):
-        return _of(name, load_app(folder), folder)
-    for spec in _SPEC_NAMES:
-        if (folder / spec).exists() and attribute is None:
-            return _of(name, _from_spec(folder / spec, module, folder, folder_code=True), folder)
-    for code in _CODE_NAMES:
-        if (folder / code).exists():
-            return _of(name, _found(vars(import_file(folder / code)), attribute, code), folder)
+        return _of(name, load_app(folder), folder / GRAPH)
+    file = _file_in(folder, name, attribute)
+    if file.suffix in _SPECS:
+        return _of(name, _from_spec(file, module, folder, folder_code=True), file)
+    return _of(name, _found(vars(import_file(file)), attribute, file.name), file, attribute)
+
+
+def _file_in(folder: Path, name: str, attribute: str | None) -> Path:
+    """Return the file that holds the graph of a folder."""
+    names: tuple[str, ...] = (*_SPEC_NAMES, *_CODE_NAMES) if attribute is None else _CODE_NAMES
+    for each in names:
+        if (folder / each).exists():
+            return folder / each
     there = choices([each.name for each in folder.iterdir() if not each.name.startswith((".", "_"))])
     raise GraphError(
         f"the folder {name!r} has no graph: it needs a {_SPEC_NAMES[0]}, or a {_CODE_NAMES[0]} that makes one; "
@@ -190,17 +231,8 @@ def _folder_namespace(folder: Path) -> dict[str, Any]:
 def _found(namespace: dict[str, Any], attribute: str | None, where: str) -> GraphServer:
     if attribute is None:
         attribute = _only_graph(namespace, where)
-    value: Any = namespace
-    for number, part in enumerate(attribute.split(".")):
-        known = value if number == 0 else dict.fromkeys(dir(value))
-        if part not in known:
-            public = [key for key in known if not str(key).startswith("_")]
-            hint = nearest(part, public)
-            graphs = _graphs_in(namespace)
-            there = f"; the graphs there are {choices(graphs)}" if graphs else ""
-            raise GraphError(f"{where} has no {part!r}{hint}{there}")
-        value = value[part] if number == 0 else getattr(value, part)
-    if _is_graph(value):
+    value = value_in(namespace, attribute, where)
+    if is_graph(value):
         return _ready(value, namespace)
     if callable(value) and not isinstance(value, type):
         return _ready(_made(value, attribute, where), namespace)
@@ -211,6 +243,27 @@ def _found(namespace: dict[str, Any], attribute: str | None, where: str) -> Grap
     )
 
 
+def value_in(namespace: Mapping[str, Any], attribute: str, where: str) -> Any:
+    """Return what a dotted name means in a namespace.
+
+    Raises
+    ------
+    GraphError
+        If it means nothing; the message names what is near, and the graphs that there are.
+    """
+    value: Any = namespace
+    for number, part in enumerate(attribute.split(".")):
+        known = value if number == 0 else dict.fromkeys(dir(value))
+        if part not in known:
+            public = [key for key in known if not str(key).startswith("_")]
+            hint = nearest(part, public)
+            graphs = _graphs_in(namespace)
+            there = f"; the graphs there are {choices(graphs)}" if graphs else ""
+            raise GraphError(f"{where} has no {part!r}{hint}{there}")
+        value = value[part] if number == 0 else getattr(value, part)
+    return value
+
+
 def _made(make: Any, name: str, where: str) -> Any:
     try:
         made = make()
@@ -218,19 +271,20 @@ def _made(make: Any, name: str, where: str) -> Any:
         raise GraphError(f"{name}() in {where} failed: {exc.message}") from exc
     except Exception as exc:
         raise GraphError(f"{name}() in {where} failed: {type(exc).__name__}: {exc}") from exc
-    if not _is_graph(made):
+    if not is_graph(made):
         raise GraphError(f"{name}() in {where} returned a value of type {type(made).__name__}, not a graph or a server")
     return made
 
 
-def _is_graph(value: Any) -> bool:
+def is_graph(value: Any) -> bool:
+    """Return whether a value is a graph or a server."""
     if isinstance(value, GraphServer):
         return True
     return isinstance(value, (FlowStep, RouterStep)) and value.parent is None
 
 
 def _graphs_in(namespace: Mapping[str, Any]) -> list[str]:
-    return [name for name, value in namespace.items() if not name.startswith("_") and _is_graph(value)]
+    return [name for name, value in namespace.items() if not name.startswith("_") and is_graph(value)]
 
 
 def _only_graph(namespace: Mapping[str, Any], where: str) -> str:

@@ -123,3 +123,37 @@ def test_a_target_that_cannot_be_opened_ends_with_two(graphkit, notebook):
     assert graphkit("export", "nothing.ipynb", "app").returncode == 2
     failing = graphkit("export", notebook(([], "1 / 0")), "app")
     assert (failing.returncode, "ZeroDivisionError" in failing.stderr) == (2, True)
+
+
+def test_cases_that_the_notebook_recorded_go_along(graphkit, notebook, write, tmp_path):
+    cell = ([], "server.test(body=5)\nserver.record('five')\nserver.runs.clear()")
+    write("work/more.cases.yaml", "graph: demo.ipynb:server\ncases:\n- {name: seven, body: 7, answer: 16}")
+    write("work/other.cases.yaml", "graph: other.py\ncases:\n- {name: eight, body: 8, answer: 0}")
+    done = graphkit("export", notebook(*CELLS, cell), "app")
+    assert done.returncode == 0, done.stderr
+    assert "answers all 2 recorded cases as before (1 of 'cases.yaml', 1 of 'more.cases.yaml')" in done.stdout
+    assert "note: cases of another graph are left out: 'other.cases.yaml' (graph: other.py)" in done.stdout
+    tested = graphkit("test", "app")
+    assert (tested.returncode, tested.stdout) == (0, "passed five\npassed seven\n2 passed\n"), tested.stderr
+    without = graphkit("export", "work/demo.ipynb", "app2", "--no-cases")
+    assert "there are no recorded cases" in without.stdout
+    one = graphkit("export", "work/demo.ipynb", "app3", "--cases", "work/more.cases.yaml")
+    assert "the recorded case as before (1 of 'more.cases.yaml')" in one.stdout
+    assert graphkit("export", "work/demo.ipynb", "app4", "--no-cases", "-c", "work/cases.yaml").returncode == 2
+    write("work/more.cases.yaml", "graph: demo.ipynb:server\ncases:\n- {name: seven, body: 7, answer: 17}")
+    differs = graphkit("export", "work/demo.ipynb", "app5")
+    assert differs.returncode == 1
+    assert "case 'seven' of 'more.cases.yaml'" in differs.stderr
+    assert "expected 17, found 16" in differs.stderr
+    assert not (tmp_path / "app5").exists()
+
+
+def test_the_cases_of_modules_and_apps_go_along(graphkit, app, tmp_path):
+    for name, target in (("one", "app.py"), ("two", "app:graph"), ("three", "app.py:graph")):
+        done = graphkit("export", target, name)
+        assert done.returncode == 0, done.stderr
+        assert "all 3 recorded cases as before (3 of 'cases.yaml')" in done.stdout
+    again = graphkit("export", "one", "four")
+    assert (again.returncode, "all 3 recorded cases" in again.stdout) == (0, True), again.stdout + again.stderr
+    (tmp_path / "cases.yaml").write_text((tmp_path / "cases.yaml").read_text().replace("app.py", "other.py"))
+    assert "note: cases of another graph are left out: 'cases.yaml'" in graphkit("export", "app.py", "five").stdout
