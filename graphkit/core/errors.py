@@ -6,7 +6,7 @@ The whole tree::
     ├── GraphError  (ValueError)    500   the structure of a graph, or binding it to code, is wrong
     │   ├── SpecError               500   a saved form (dict, JSON, YAML) is not a graph
     │   ├── ExportError             500   a graph cannot be written as an app, or the app answers differently
-    │   └── TrustError              500   an app names code, or has a model file, that its settings do not allow
+    │   └── TrustError              500   an app names what its settings do not allow: code, files, services, ...
     ├── StepError   (RuntimeError)  500   an event could not be answered; names the step
     │   ├── BadRequest   (ValueError)     400
     │   ├── ModelNotFound (LookupError)   404   also an unknown route, version or path
@@ -106,7 +106,7 @@ class ExportError(GraphError):
 
 
 class TrustError(GraphError):
-    """An app names code, or has a model file, that its settings do not allow."""
+    """An app names code, files, streams, secrets or services, or has a model file, that its settings do not allow."""
 
 
 class StepError(GraphkitError, RuntimeError):

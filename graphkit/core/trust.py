@@ -1,8 +1,9 @@
-"""What an app may name and read: its own modules, what its settings list, and model files that cannot run code.
+"""What an app may name and read: its own modules and files, what its settings list, and models that cannot run code.
 
-A spec is data that names code. Whoever may write ``graph.yaml`` should not thereby choose what runs, so an app that is
-loaded from a folder resolves names through :class:`Trust`. A graph in a notebook or a program has no such bounds: who
-wrote the graph wrote the code beside it. The code of the app's own modules is trusted, whatever it does.
+A spec is data that names code, files, streams, secrets and services. Whoever may write ``graph.yaml`` should not
+thereby choose what runs, what is read or written outside of the app, or where data goes, so an app that is loaded from
+a folder resolves all of these through :class:`Trust`. A graph in a notebook or a program has no such bounds: who wrote
+the graph wrote the code beside it. The code of the app's own modules is trusted, whatever it does.
 """
 
 from __future__ import annotations
@@ -17,6 +18,16 @@ from typing import Any
 import msgspec
 
 from graphkit.core.errors import TrustError, choices
+from graphkit.core.urls import (
+    file_places,
+    file_url,
+    host_of,
+    is_below,
+    scheme_of,
+    shown_url,
+    stream_place,
+    without_user,
+)
 
 #: Forms of files that hold data and nothing that runs.
 SAFE_SUFFIXES = frozenset(
@@ -42,7 +53,13 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     allow_pickle
         The SHA-256 of model files that may be unpickled, by their paths in the app.
     outside
-        Files and folders outside of the app that it may read models from.
+        Files and folders outside of the app that it may read; relative ones count from the app.
+    allow_streams
+        Streams outside of the app: ``file://`` URLs of files or folders, and URLs of other systems.
+    allow_env
+        Variables of the environment that it may read as secrets.
+    allow_urls
+        Addresses of services that it may call, each with all that is below it; ``https://`` is all of them.
     settings
         What to call the file that says so, in messages.
 
@@ -61,6 +78,9 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     allow: tuple[str, ...] = ()
     allow_pickle: dict[str, str] = {}
     outside: tuple[str, ...] = ()
+    allow_streams: tuple[str, ...] = ()
+    allow_env: tuple[str, ...] = ()
+    allow_urls: tuple[str, ...] = ()
     settings: str = "settings.yaml"
 
     # ---- names ----------------------------------------------------------------------------------------------
@@ -143,16 +163,94 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
         TrustError
             If it is outside of the app, links followed, and not listed.
         """
-        place = Path(os.path.normpath(Path(self.root).absolute() / path))
-        real, root = place.resolve(), Path(self.root).resolve()
-        if real.is_relative_to(root):
-            return place
-        if any(real.is_relative_to(Path(known).resolve()) for known in self.outside):
+        root = Path(self.root).absolute()
+        place = Path(os.path.normpath(root / path))
+        if _real(place) == _real(root / self.settings):
+            raise TrustError(f"{os.fspath(path)!r} is the app's settings, which are not its graph's to read")
+        # with ".." behind a link, the system goes another way than the text says
+        leaves = [real for real in (_real(place), _real(root / path)) if not self._may_read(real)]
+        if not leaves:
             return place
         raise TrustError(
-            f"{os.fspath(path)!r} is outside of the app {str(root)!r}: copy it into the app, or list it under "
-            f"app.outside in {self.settings}"
+            f"{os.fspath(path)!r} is outside of the app {str(_real(root))!r}, and of what else it may read "
+            f"({choices(self.outside)}): copy it into the app, or add {str(leaves[0])!r} to app.outside in "
+            f"{self.settings}"
         )
+
+    def _may_read(self, real: Path) -> bool:
+        root = Path(self.root).absolute()
+        return any(real.is_relative_to(_real(known)) for known in (root, *(root / each for each in self.outside)))
+
+    def locate_url(self, url: str) -> Path:
+        """Return the place of a file that a ``file:`` URL names; however others read it, it must not lead outside.
+
+        Raises
+        ------
+        TrustError
+            As :meth:`locate`.
+        """
+        place, *others = file_places(url)
+        for other in others:
+            # where a host stands, as others read it, there is a file of this machine or nothing
+            if host_of(url) in ("", "localhost") or _is_file(Path(other)):
+                self.locate(other)
+        return self.locate(place)
+
+    # ---- streams, secrets, services ---------------------------------------------------------------------------
+
+    def locate_stream(self, url: str) -> str:
+        """Return the address of a stream that the app names; one in a relative file counts from the app.
+
+        Raises
+        ------
+        TrustError
+            If it is neither in memory nor in a file of the app, and not listed.
+        """
+        scheme = scheme_of(url)
+        if scheme == "memory":
+            return url
+        if "://" not in url:
+            raise TrustError(f"{url!r} is not a stream's URL, such as memory://name or file://events.db")
+        if scheme != "file":
+            self._check_listed(url, self.allow_streams, "stream", "allow_streams")
+            return url
+        path, query = stream_place(url)
+        root = Path(self.root).absolute()
+        place, listed = Path(os.path.normpath(root / path)), self._files_of_streams()
+        leaves = [real for real in (_real(place), _real(root / path)) if not any(map(real.is_relative_to, listed))]
+        if leaves:
+            raise TrustError(
+                f"the stream {shown_url(url)!r} is in a file outside of the app {str(_real(root))!r}, and of what else "
+                f"it may write to ({choices(self.allow_streams)}): to allow it, add {file_url(str(leaves[0]))!r} to "
+                f"app.allow_streams in {self.settings}"
+            )
+        return file_url(str(place), query)
+
+    def _files_of_streams(self) -> list[Path]:
+        root = Path(self.root).absolute()
+        urls = [each for each in self.allow_streams if scheme_of(each) == "file"]
+        return [_real(root), *(_real(root / stream_place(each)[0]) for each in urls)]
+
+    def check_variable(self, name: str) -> None:
+        """Refuse a variable of the environment that is not listed; raises TrustError."""
+        if name not in self.allow_env:
+            raise TrustError(
+                f"the variable {name!r} of the environment may not be read, but for what is listed "
+                f"({choices(self.allow_env)}): to allow it, add {name!r} to app.allow_env in {self.settings}"
+            )
+
+    def check_url(self, url: str) -> None:
+        """Refuse the address of a service that is not listed; raises TrustError."""
+        self._check_listed(url, self.allow_urls, "URL", "allow_urls")
+
+    def _check_listed(self, url: str, listed: tuple[str, ...], what: str, key: str) -> None:
+        if not any(is_below(url.strip(), each) for each in listed):
+            raise TrustError(
+                f"the {what} {shown_url(url)!r} is not below what is listed ({choices(listed)}): to allow it, add "
+                f"{without_user(url.strip())!r} to app.{key} in {self.settings}"
+            )
+
+    # ---- models -----------------------------------------------------------------------------------------------
 
     def check_file(self, path: str | os.PathLike[str]) -> None:
         """Refuse a model file that may run code when it is loaded, unless its hash is known.
@@ -166,6 +264,8 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
         """
         place = self.locate(path)
         for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if file.is_symlink():
+                self.locate(file)
             if file.is_file() and may_run_code(file):
                 self._check_hash(self.locate(file))
 
@@ -191,6 +291,21 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
         root = Path(self.root).resolve()
         real = file.resolve()
         return real.relative_to(root).as_posix() if real.is_relative_to(root) else str(real)
+
+
+def _real(path: Path) -> Path:
+    """Return where a path leads, links followed; raises TrustError for what no path can be."""
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError) as exc:
+        raise TrustError(f"{str(path)!r} is no path: {exc}") from exc
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long a name, say
+        return False
 
 
 def may_run_code(file: Path) -> bool:

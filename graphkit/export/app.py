@@ -16,6 +16,8 @@ from graphkit.export.cells import Cell, cells_of
 from graphkit.export.collect import Collector
 from graphkit.export.folders import MANIFEST, check_target, new_folder
 from graphkit.export.module import module_text
+from graphkit.export.named import replaced
+from graphkit.export.needs import Needs
 from graphkit.export.packages import (
     LocalModules,
     imported_modules,
@@ -88,6 +90,7 @@ class App(msgspec.Struct, kw_only=True):
     artifacts: Artifacts
     requirements: dict[str, str]
     source: Source
+    notes: tuple[str, ...] = ()
 
 
 class Check(msgspec.Struct, kw_only=True):
@@ -126,6 +129,8 @@ def collect_app(source: Source, *, artifacts: str = "copy", allow_pickle: bool =
     _initializer(server, source.initializer, rewriter)
     files = Artifacts(artifacts, allow_pickle=allow_pickle)
     _place_artifacts(server, source.frozen, files)
+    needs = Needs(files.copies)
+    server = replaced(server, needs.see)
     module = _module(rewriter.collector.taken, statements)
     local = LocalModules()
     local.add(imported_modules(module) | rewriter.named)
@@ -148,13 +153,17 @@ def collect_app(source: Source, *, artifacts: str = "copy", allow_pickle: bool =
             allow=tuple(sorted(name for name in rewriter.named if name.partition(".")[0] not in local.names)),
             artifacts=tuple(files.copies),
             allow_pickle=files.pickles,
-            outside=tuple(files.outside),
+            outside=tuple(dict.fromkeys([*files.outside, *needs.outside])),
+            allow_streams=tuple(needs.streams),
+            allow_env=tuple(needs.variables),
+            allow_urls=tuple(needs.urls),
         ),
         texts={f"{name}.py": module} if module else {},
         local=local.files,
         artifacts=files,
         requirements=found,
         source=source,
+        notes=tuple(needs.notes),
     )
 
 
@@ -202,11 +211,13 @@ def write_app(
     target = Path(folder).absolute()
     check_target(target, overwrite=overwrite)
     cases = app.source.cases
-    notes = (*app.source.notes, *cases.notes)
+    notes = (*app.source.notes, *app.notes, *cases.notes)
     with new_folder(target) as made:
         _write(app, made, target.name)
         if check is not None:
+            written = set(made.rglob("*"))
             checked = check(made)
+            _clear(made, written)
             if more is not None:
                 app.requirements.update(more(checked.modules, app.requirements))
                 _write_requirements(app, made)
@@ -227,6 +238,15 @@ def write_app(
         checked=None if check is None else len(cases),
         notes=notes,
     )
+
+
+def _clear(folder: Path, written: set[Path]) -> None:
+    """Remove what trying an app has left behind, such as the files of its streams."""
+    for path in sorted(set(folder.rglob("*")) - written, reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+        else:
+            path.unlink()
 
 
 def _is_content(path: Path) -> bool:
@@ -312,6 +332,7 @@ def _facts(app: App, cases: int) -> dict[str, Any]:
     return {
         "modules": [*own, *((name, "the user's own module") for name in sorted(app.local) if name.endswith(".py"))],
         "artifacts": list(app.artifacts.copies),
+        "environment": list(app.settings.allow_env),
         "cases": cases,
         "outline": app.source.outline,
         "own": own_requirement(app.source.version),

@@ -28,6 +28,15 @@ def is_file_key(key: str) -> bool:
     return key == "model_path" or bool(_FILE_KEY.search(key))
 
 
+def is_path_key(key: str) -> bool:
+    """Return whether an argument of this name may be a file or folder, by the name.
+
+    >>> is_path_key("words_path"), is_path_key("words_file"), is_path_key("words")
+    (True, True, False)
+    """
+    return bool(_PATH_KEY.search(key))
+
+
 class Artifacts:
     """The files that a graph's arguments name.
 
@@ -73,7 +82,7 @@ class Artifacts:
         return {key: self._place(key, value, user) for key, value in args.items()}
 
     def _place(self, key: str, value: Any, user: str) -> Any:
-        if not isinstance(value, (str, os.PathLike)) or not (_PATH_KEY.search(key) or isinstance(value, os.PathLike)):
+        if not isinstance(value, (str, os.PathLike)) or not (is_path_key(key) or isinstance(value, os.PathLike)):
             return value
         file = _local(os.fspath(value))
         if file is None or not file.exists():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphkit.spec import text
@@ -141,6 +141,11 @@ def kubernetes_yaml(name: str) -> str:
     return head + "---\n" + "---\n".join(map(text.to_yaml, manifests(name)))
 
 
+def _environment(names: Sequence[str]) -> list[str]:
+    told = ", ".join(f"`{name}`" for name in names)
+    return [f"Secrets are read from the environment, where they must be set: {told}.", ""] if names else []
+
+
 def readme(name: str, facts: Mapping[str, Any]) -> str:
     """Return the app's own README.
 
@@ -149,8 +154,8 @@ def readme(name: str, facts: Mapping[str, Any]) -> str:
     name
         The app's name.
     facts
-        ``modules``, ``artifacts`` and ``pickles`` (lists), ``cases`` (how many), ``outline`` of the graph, ``own``: the
-        requirement of graphkit itself.
+        ``modules``, ``artifacts`` and ``environment`` (lists), ``cases`` (how many), ``outline`` of the graph, ``own``:
+        the requirement of graphkit itself.
     """
     lines = [
         f"# {name}",
@@ -187,11 +192,23 @@ def readme(name: str, facts: Mapping[str, Any]) -> str:
         "",
         "## What the app may do",
         "",
-        "Whoever changes `graph.yaml` must not thereby choose what code runs: the graph may name what the app's own",
-        "modules define, graphkit's steps, and what `settings.yaml` lists under `app: allow`. Everything else is",
-        "refused when the app is loaded. Model files that could run code (pickles) load only if their SHA-256 stands",
-        "under `app: allow_pickle`. The modules themselves are trusted: they are the app.",
+        "Whoever changes `graph.yaml` must not thereby choose what code runs, what is read or written elsewhere, or",
+        "where data goes. When the app is loaded, everything is refused but what the app's own modules define,",
+        "graphkit's steps, files below this folder, streams in memory or in such files, and what `settings.yaml` lists",
+        "under `app`:",
         "",
+        "| in `settings.yaml` | the graph may |",
+        "| --- | --- |",
+        "| `allow` | name this code, with all that is below it |",
+        "| `allow_pickle` | load these model files that could run code (pickles), by their SHA-256 |",
+        "| `outside` | read these files and folders outside of the app |",
+        "| `allow_streams` | write to and read from these streams, given as URLs |",
+        "| `allow_env` | read these variables of the environment as secrets |",
+        "| `allow_urls` | name these addresses of services, each with all that is below it; `https://` is any |",
+        "",
+        "The modules themselves are trusted: they are the app.",
+        "",
+        *_environment(facts["environment"]),
         "## In a container, and on Kubernetes",
         "",
         "```console",

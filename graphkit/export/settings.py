@@ -31,7 +31,13 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     allow_pickle
         The SHA-256 of model files that may be unpickled, by path.
     outside
-        Files and folders outside of the app that it may read models from.
+        Files and folders outside of the app that it may read; relative ones count from the app.
+    allow_streams
+        Streams outside of the app, as URLs: files, folders of such, and those of other systems.
+    allow_env
+        Variables of the environment that it may read as secrets.
+    allow_urls
+        Addresses of services that it may call, each with all that is below it; ``https://`` is all of them.
 
     Examples
     --------
@@ -46,6 +52,9 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     artifacts: tuple[str, ...] = ()
     allow_pickle: dict[str, str] = {}
     outside: tuple[str, ...] = ()
+    allow_streams: tuple[str, ...] = ()
+    allow_env: tuple[str, ...] = ()
+    allow_urls: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain data."""
@@ -87,6 +96,9 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             allow=self.allow,
             allow_pickle=self.allow_pickle,
             outside=self.outside,
+            allow_streams=self.allow_streams,
+            allow_env=self.allow_env,
+            allow_urls=self.allow_urls,
         )
 
 

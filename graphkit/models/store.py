@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote
 
-from graphkit.core.errors import StoreError, choices, nearest
+from graphkit.core.errors import StoreError, TrustError, choices, nearest
 from graphkit.core.extras import load
 from graphkit.core.trust import Trust
 from graphkit.core.urls import shown_url
@@ -196,6 +196,34 @@ def get_model(
     return file, spec, extra
 
 
+def check_model(path: Path, trust: Trust) -> None:
+    """Refuse a model that an app's bounds forbid, before any of it is read.
+
+    Raises
+    ------
+    TrustError
+        If it lies outside of the app, a file in it may run code and is not listed, or its ``model_spec.yaml`` or a link
+        leads out of its folder.
+    """
+    trust.check_file(path)
+    file = path if path.name == SPEC_FILE else path / SPEC_FILE
+    if not file.is_file():
+        return
+    try:
+        _, _, extra = _by_spec(file)
+    except _Outside as exc:
+        raise TrustError(f"{exc.message}; no setting allows that: copy it into the folder") from exc
+    except StoreError:
+        return  # the model itself says what is wrong with it
+    for item in extra.values():
+        if "://" not in item.url:
+            trust.locate(item.url)
+
+
+class _Outside(StoreError):
+    """A model's spec names what is not in the model's folder."""
+
+
 def _found(path: Path, suffix: str) -> tuple[str, ModelSpec | None, dict[str, DataItem]]:
     if path.is_dir():
         if (path / SPEC_FILE).is_file():
@@ -275,7 +303,7 @@ def _inside(folder: Path, place: str, what: str) -> str:
     base = os.path.normpath(folder)
     path = os.path.normpath(Path(base) / local_path(place))
     if not place or path == base or not Path(path).is_relative_to(base):
-        raise StoreError(f"{what} is {place!r}, which is not in the model's folder {str(folder)!r}")
+        raise _Outside(f"{what} is {place!r}, which is not in the model's folder {str(folder)!r}")
     return path
 
 

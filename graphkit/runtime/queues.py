@@ -36,7 +36,9 @@ def attach_queue(step: BoundStep, followed: bool, in_memory: bool) -> None:
     if record.retention_in_hours is not None:
         options["retention_in_hours"] = record.retention_in_hours
     if record.path:
-        stream = seam.open_stream(record.path, **options)
+        trust = getattr(step.context, "trust", None)
+        path = record.path if trust is None else trust.locate_stream(record.path)
+        stream = seam.open_stream(path, **options)
     else:
         from graphkit.streams.memory import MemoryStream
 

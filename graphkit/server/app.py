@@ -12,25 +12,26 @@ from graphkit.core.errors import SpecError, TrustError
 from graphkit.core.expr import is_expression
 from graphkit.core.trust import Trust
 from graphkit.export.app import GRAPH
-from graphkit.export.artifacts import is_file_key
-from graphkit.export.references import references, steps_of
+from graphkit.export.named import check_depth, replaced
+from graphkit.export.references import references
 from graphkit.export.settings import FILE as SETTINGS
 from graphkit.export.settings import AppSettings
-from graphkit.models.store import local_path
 from graphkit.runtime.resolve import Unresolved
 from graphkit.runtime.trusted import check_expression, resolve_trusted
+from graphkit.server.app_bounds import Bounds
 from graphkit.server.app_modules import import_modules
 from graphkit.server.graph_server import GraphServer
 from graphkit.spec import codec
-from graphkit.spec.steps import Task
 
 
 def load_app(folder: str | Path) -> GraphServer:
     """Return the server of an app that :meth:`GraphServer.export` wrote.
 
-    The graph may name what the app's own modules define, graphkit's steps, and what ``settings.yaml`` lists under
-    ``app: allow``. Model files that may run code (pickles) load only if their SHA-256 stands under
-    ``app: allow_pickle``. The app's modules are trusted: they are imported here.
+    The graph may name what the app's own modules define, graphkit's steps, files below the app's folder, and what
+    ``settings.yaml`` lists: code under ``app: allow``, files and folders elsewhere under ``outside``, streams under
+    ``allow_streams``, variables of the environment under ``allow_env``, addresses of services under ``allow_urls``.
+    Model files that may run code (pickles) load only if their SHA-256 stands under ``allow_pickle``. The app's modules
+    are trusted: they are imported here. Relative paths in the graph count from the app.
 
     Parameters
     ----------
@@ -68,15 +69,24 @@ def load_app(folder: str | Path) -> GraphServer:
     modules = import_modules(place, settings.modules)
     trust = settings.trust(place, modules)
     data = _placed(data, settings, place)
-    server = GraphServer.from_dict(data) if "graph" in data else GraphServer(data)
-    server.set_current_function("*")
+    server = _server(data)  # what is wrong with its form is told first
+    bounds = Bounds(trust)
+    within = replaced(data, bounds.see)
+    if within != data:
+        server = _server(within)
     server._trust = trust
     # "steps.clean" means this app's steps, whatever another app's are called
     own = {name: modules[name] for name in settings.modules}
     server._namespace = ChainMap(vars(own[settings.modules[0]]), own) if own else {}
-    problems = [*_untrusted_names(server, trust), *_untrusted_files(server, trust)]
+    problems = [*_untrusted_names(server, trust), *bounds.problems]
     if problems:
         raise TrustError(problems=problems)
+    return server
+
+
+def _server(data: Mapping[str, Any]) -> GraphServer:
+    server = GraphServer.from_dict(data) if "graph" in data else GraphServer(data)
+    server.set_current_function("*")
     return server
 
 
@@ -85,15 +95,24 @@ def is_app(folder: str | Path) -> bool:
     return (Path(folder) / GRAPH).is_file() and (Path(folder) / SETTINGS).is_file()
 
 
+def has_bounds(folder: str | Path) -> bool:
+    """Return whether a folder is an app's whose settings say what it may name; others have only the server's."""
+    if not is_app(folder):
+        return False
+    settings = codec.read(Path(folder) / SETTINGS)
+    return isinstance(settings, Mapping) and "app" in settings
+
+
 def _placed(data: Any, settings: AppSettings, folder: Path) -> dict[str, Any]:
     """Return a spec in which the app's files have their places on this machine."""
     if not isinstance(data, Mapping):
         raise SpecError(f"{GRAPH}: a graph is written as a dict, found {type(data).__name__}")
     places = {name: str(folder / name) for name in settings.artifacts}
 
-    def placed(value: Any, key: str = "") -> Any:
+    def placed(value: Any, depth: int = 0) -> Any:
         if isinstance(value, dict):
-            return {name: placed(item, str(name)) for name, item in value.items()}
+            check_depth(depth)
+            return {name: placed(item, depth + 1) for name, item in value.items()}
         return places.get(value, value) if isinstance(value, str) and not is_expression(value) else value
 
     found: dict[str, Any] = placed(dict(data)) if places else dict(data)
@@ -122,23 +141,3 @@ def _refusal(where: str, text: str, namespace: Mapping[str, Any], trust: Trust) 
         resolve_trusted(text, namespace, trust)
     except Unresolved as exc:
         yield f"{where}: {exc.args[0]}"
-
-
-def _untrusted_files(server: GraphServer, trust: Trust) -> Iterator[str]:
-    """Return which files of a graph are outside of the app, and which models may run code and are not listed."""
-    if server.graph is None:
-        return
-    for path, record in steps_of(freeze(server.graph).spec):
-        for key, value in record.class_args.items() if isinstance(record, Task) else ():
-            if not is_file_key(key) or not isinstance(value, str) or _is_remote(value):
-                continue
-            try:
-                exists = trust.locate(local_path(value)).exists()
-                if exists and key == "model_path":
-                    trust.check_file(local_path(value))
-            except TrustError as exc:
-                yield f"step {path!r}: {key}: {exc.message}"
-
-
-def _is_remote(url: str) -> bool:
-    return "://" in url and not url.lower().startswith("file://")

@@ -13,7 +13,7 @@ from graphkit.build.flow import FlowStep
 from graphkit.build.steps import RouterStep
 from graphkit.core.errors import GraphError, GraphkitError, SpecError, choices, nearest
 from graphkit.export.app import GRAPH
-from graphkit.server.app import is_app, load_app
+from graphkit.server.app import has_bounds, is_app, load_app
 from graphkit.server.code_files import import_file, import_module, importing_from
 from graphkit.server.graph_server import GraphServer
 from graphkit.server.notebook_file import run_notebook
@@ -92,6 +92,8 @@ def open_target(name: str | Path, module: str | None = None, *, base: str | Path
         if path is not None and path.is_dir():
             return _open_folder(text, path, attribute, module)
         suffix = path.suffix.lower() if path is not None else ""
+        if path is not None and module is None and path.name == GRAPH and has_bounds(path.parent):
+            return _of(text, load_app(path.parent), path)  # the app's settings count for its spec, too
         if path is not None and suffix in _SPECS:
             return _of(text, _from_spec(path, module, start), path)
         if module is not None:

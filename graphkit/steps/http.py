@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from graphkit.core.errors import BadRequest, GraphError, StepError
+from graphkit.core.errors import BadRequest, GraphError, StepError, TrustError
 from graphkit.core.expr import compile_expression
 from graphkit.core.extras import load
 from graphkit.core.jsonlike import encode
@@ -59,8 +59,11 @@ class HttpCaller:
             raise GraphError(f"{owner} needs url or url_expression, one of them")
         if url_expression and subpath:
             raise GraphError(f"{owner}: subpath goes with url; url_expression gives the whole URL")
+        self._trust: Any = getattr(context, "trust", None)
         self._append_event_path = subpath == "$path"
         self._endpoint = _endpoint(url, "" if self._append_event_path else subpath, context, owner)
+        if self._endpoint and self._trust is not None:
+            self._trust.check_url(self._endpoint)
         self._method = method.upper() if method else None
         self._headers = _checked_headers(headers or {}, "headers")
         names = {"endpoint": self._endpoint, **_lookups(context)}
@@ -99,6 +102,8 @@ class HttpCaller:
             raise BadRequest(f"{url!r} is not a URL that starts with http:// or https://")
         if self._append_event_path and path:
             url = f"{url}/{path}"
+        if self._trust is not None and url != self._endpoint:
+            self._check(url)
         method = self._method or (event.method or "POST").upper()
         content = None if method in ("GET", "HEAD") else self._content(body, seen, headers)
         return Call(method, url, headers, content)
@@ -138,6 +143,14 @@ class HttpCaller:
             if self._client is not None:
                 self._finalizer()
                 self._client = None
+
+    def _check(self, url: str) -> None:
+        """Refuse an address that an event has led to and the app's settings do not list."""
+        try:
+            self._trust.check_url(url)
+        except TrustError as exc:
+            # what is listed is not the caller's to know
+            raise BadRequest(f"{shown_url(url)!r} may not be called by this app") from exc
 
     def _content(self, body: Any, seen: Any, headers: dict[str, str]) -> bytes | None:
         if self._body_of is not None:
