@@ -99,7 +99,8 @@ def open_target(name: str | Path, module: str | None = None, *, base: str | Path
         if module is not None:
             raise GraphError(f"--module says where a spec finds its code; {text!r} is no spec")
         if path is not None and suffix == ".ipynb":
-            return _of(text, _found(run_notebook(path), attribute, path.name), path, attribute)
+            with importing_from(path.parent):  # as in a kernel, which runs in the notebook's folder
+                return _of(text, _found(run_notebook(path), attribute, path.name), path, attribute)
         if path is not None:
             return _of(text, _found(vars(import_file(path)), attribute, path.name), path, attribute)
         head = text.partition(":")[0]

@@ -73,6 +73,16 @@ def test_cases_beside_the_code_are_found(here):
     assert open_target("app.py").cases == here / "cases.yaml"
 
 
+def test_a_notebook_imports_the_modules_beside_it(here):
+    write(here / "book" / "beside.py", "def add(body):\n    return body + 7")
+    notebook(
+        here / "book" / "a.ipynb",
+        "import graphkit\nfrom beside import add",
+        "graph = graphkit.new_flow()\ngraph.to(add).respond()",
+    )
+    assert open_target("book/a.ipynb").server.test(body=1) == 8
+
+
 def test_a_server_keeps_its_settings(here):
     write(here / "app.py", ADDS.format(number=1) + "\n    server = graphkit.GraphServer(graph, {'a': 5})")
     target = open_target("app.py")
