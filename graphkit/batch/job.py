@@ -6,7 +6,7 @@ import contextlib
 import functools
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def run_file(
     output: str | Path,
     options: Options,
     *,
-    asked: str = "",
+    asked: Mapping[str, Any] | None = None,
     opener: Callable[[], Server] | None = None,
     input_format: str | None = None,
     output_format: str | None = None,
@@ -87,7 +87,8 @@ def run_file(
     options
         How rows go through the graph.
     asked
-        What else decides the output, such as the graph's spec; compared when an interrupted run is gone on with.
+        What else decides the output: marks of the graph, and in dicts by their names of code and files; compared when
+        an interrupted run is gone on with.
     opener
         Makes the server in a worker process; must be picklable.
     input_format, output_format
@@ -113,7 +114,7 @@ def run_file(
     kinds = files.format_of(source, input_format), files.format_of(output, output_format)
     began = time.monotonic()
     stat = _stat(source, output, overwrite)
-    meaning = {**options.meaning(), "input": [str(source.resolve()), *stat], "formats": list(kinds), "graph": asked}
+    meaning = {**options.meaning(), "input": [str(source.resolve()), *stat], "formats": list(kinds), **(asked or {})}
     server.init_object()
     with _told(output), Journal(output, meaning, restart) as journal:
         resumed = sum(done.rows for done in journal.done.values())

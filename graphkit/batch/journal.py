@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from graphkit.core.errors import GraphError
+from graphkit.core.errors import GraphError, choices
 
 JOURNAL = "journal.jsonl"
 #: Endings of the files of a chunk's answers, and of its failures.
@@ -170,11 +170,26 @@ class Journal:
 
     def _check_asked(self, before: Mapping[str, Any]) -> None:
         other = [key for key in {**before, **self._asked} if before.get(key) != self._asked.get(key)]
-        if other:
+        asked = [key for key in other if not isinstance(self._asked.get(key), dict)]
+        changed = [_changed(key, before.get(key), self._asked[key]) for key in other if key not in asked]
+        if asked:
             raise GraphError(
                 f"a run into {str(self._output)!r} was interrupted that was asked for something else "
-                f"({', '.join(other)}): go on with what was asked then, or begin anew with --restart (restart=True)"
+                f"({', '.join([*asked, *changed])}): go on with what was asked then, or begin anew with --restart "
+                f"(restart=True)"
             )
+        if changed:
+            raise GraphError(
+                f"a run into {str(self._output)!r} was interrupted, and what answers has changed since "
+                f"({'; '.join(changed)}), so that some rows would have old answers and some new ones: go on with what "
+                f"was there then, or begin anew with --restart (restart=True)"
+            )
+
+
+def _changed(what: str, before: Any, now: Mapping[str, Any]) -> str:
+    """Return which marks of a dict are others by now."""
+    old = before if isinstance(before, dict) else {}
+    return f"{what} {choices(key for key in {**old, **now} if old.get(key) != now.get(key))}"
 
 
 def part_path(folder: Path, chunk: int, suffix: str) -> Path:

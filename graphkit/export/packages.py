@@ -91,11 +91,18 @@ def is_local(name: str) -> bool:
     >>> is_local("json"), is_local("yaml"), is_local("no_such_module")
     (False, False, False)
     """
+    return lies_with_user(name) and name not in distributions_by_module()
+
+
+def lies_with_user(name: str) -> bool:
+    """Return whether a top-level module lies outside of what is installed; the user may change it at any time.
+
+    >>> lies_with_user("json"), lies_with_user("yaml"), lies_with_user("no_such_module")
+    (False, False, False)
+    """
     if name in sys.stdlib_module_names or name in sys.builtin_module_names or name in (OWN, "__main__"):
         return False
-    if name in distributions_by_module():
-        return False
-    places = _places(name)
+    places = places_of(name)
     return bool(places) and not any(_is_installed(place) for place in places)
 
 
@@ -103,7 +110,7 @@ def _is_installed(place: Path) -> bool:
     return any(part in ("site-packages", "dist-packages") for part in place.parts)
 
 
-def _places(name: str) -> list[Path]:
+def places_of(name: str) -> list[Path]:
     """Return the file of a module, or the folders of a package."""
     module = sys.modules.get(name)
     spec = getattr(module, "__spec__", None)
@@ -119,7 +126,7 @@ def _places(name: str) -> list[Path]:
 
 
 def _files_of(name: str) -> Iterator[tuple[str, Path]]:
-    for place in _places(name):
+    for place in places_of(name):
         if place.is_file():
             yield place.name if place.suffix == ".py" else f"{name}{place.suffix}", place
             continue

@@ -75,6 +75,7 @@ def load_app(folder: str | Path) -> GraphServer:
     if within != data:
         server = _server(within)
     server._trust = trust
+    server._sources = tuple(_sources(place, settings))
     # "steps.clean" means this app's steps, whatever another app's are called
     own = {name: modules[name] for name in settings.modules}
     server._namespace = ChainMap(vars(own[settings.modules[0]]), own) if own else {}
@@ -82,6 +83,14 @@ def load_app(folder: str | Path) -> GraphServer:
     if problems:
         raise TrustError(problems=problems)
     return server
+
+
+def _sources(folder: Path, settings: AppSettings) -> Iterator[Path]:
+    """Return the files that decide what an app answers, its graph aside."""
+    for name in settings.modules:
+        package = folder / name
+        yield from sorted(package.rglob("*.py")) if package.is_dir() else [folder / f"{name}.py"]
+    yield from (folder / name for name in settings.artifacts)
 
 
 def _server(data: Mapping[str, Any]) -> GraphServer:

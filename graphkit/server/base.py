@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from graphkit.core.context import GraphContext, StreamContext
@@ -45,6 +46,7 @@ class ServerBase:
         self._catalog: Any = None  # the models of the bound graph, once somebody asked for them
         self._namespace: Mapping[str, Any] | None = None
         self._trust: Trust | None = None  # an app's bounds; a program's own graph has none
+        self._sources: tuple[Path, ...] = ()  # the files that made it, where somebody named them
         self._home = caller_namespace()  # where the server was made, for callers that cannot be seen
         self._current_function: str | None = None
         self._error_stream: str | None = None

@@ -136,6 +136,8 @@ def _of(name: str, server: GraphServer, file: Path | None, attribute: str | None
     folder = file.parent if file is not None else None
     cases = folder / CASES if folder is not None else None
     found = cases if cases and cases.exists() else None
+    if file is not None and file.suffix not in _SPECS:
+        server._sources = (file,)
     return Target(name=name, server=server, folder=folder, cases=found, file=file, attribute=attribute)
 
 
@@ -201,9 +203,16 @@ def _from_spec(path: Path, module: str | None, start: Path, folder_code: bool = 
     if module is not None:
         file = start / module
         found = import_file(file) if file.suffix == ".py" else import_module(module, start)
+        server._sources = (Path(found.__file__),) if found.__file__ else ()
         return _ready(server, vars(found))
     with importing_from(path.parent):
+        server._sources = tuple(_code_in(path.parent)) if folder_code else ()
         return _ready(server, _folder_namespace(path.parent) if folder_code else {})
+
+
+def _code_in(folder: Path) -> list[Path]:
+    names = sorted(folder.glob("*.py"))
+    return [path for path in names if not path.stem.startswith(("_", "test_")) and path.stem != "conftest"]
 
 
 def _folder_namespace(folder: Path) -> dict[str, Any]:
@@ -211,9 +220,7 @@ def _folder_namespace(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     homes: dict[str, str] = {}
     modules: dict[str, Any] = {}
-    for path in sorted(folder.glob("*.py")):
-        if path.stem.startswith(("_", "test_")) or path.stem == "conftest":
-            continue
+    for path in _code_in(folder):
         module = import_file(path)
         # "steps.add" means this folder's steps, whatever another folder's module is called
         modules[path.stem] = module

@@ -127,7 +127,8 @@ class WorkMixin(ServerForms):
 
         The output has one row for each row of the input, in the same order. Rows that fail are empty in it; they stand
         in ``<output>.errors.jsonl`` with their position (from 0 on) and error. After a kill, the same call goes on
-        where the run stopped: no row is lost and none is there twice, though steps may see one twice.
+        where the run stopped: no row is lost and none is there twice, though steps may see one twice. It is refused
+        where the graph, the code that its steps are made of, or the files of its models have changed since.
 
         Parameters
         ----------
@@ -158,7 +159,8 @@ class WorkMixin(ServerForms):
         Raises
         ------
         GraphError
-            If a file cannot be read or written, the graph cannot be bound, or an option is wrong.
+            If a file cannot be read or written, the graph cannot be bound, or an option is wrong; or if an interrupted
+            run was asked for something else, or answered by other code or models.
         StepError
             If no row is to blame, such as for an unknown model, or if too many rows failed.
 
@@ -180,9 +182,10 @@ class WorkMixin(ServerForms):
             path=path, shape=shape, chunk=chunk, columns=_names(columns), keep=_names(keep) or (), column=column,
             any_rows=any_rows, workers=workers, executor=executor,
         )  # fmt: skip
+        asked = self._marks()
         with self._side_by_side(options):
             return run_file(
-                self, source, output, options, asked=self._spec_mark(), opener=self._opener(options, opener),
+                self, source, output, options, asked=asked, opener=self._opener(options, opener),
                 input_format=input_format, output_format=output_format, overwrite=overwrite, restart=restart,
                 max_errors=max_errors, progress=progress,
             )  # fmt: skip
@@ -298,11 +301,12 @@ class WorkMixin(ServerForms):
 
         return Portable(cast("GraphServer", self))
 
-    def _spec_mark(self) -> str:
-        """Return a short text that changes with the graph's spec."""
-        import hashlib
+    def _marks(self) -> dict[str, Any]:
+        """Return what decides the answers, as short texts that change with it."""
+        from graphkit.server.marks import marks_of
 
-        return hashlib.sha256(self.to_yaml().encode()).hexdigest()[:16]
+        self._remember_caller()
+        return marks_of(self)
 
 
 def _names(given: Iterable[str] | None) -> tuple[str, ...] | None:

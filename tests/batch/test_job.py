@@ -312,3 +312,97 @@ def test_a_run_goes_on_only_with_the_same_input(tmp_path, sums):
     with pytest.raises(GraphError, match=r"was asked for something else \(input\)"):
         sums.run_file(source, output)
     assert sums.run_file(source, output, restart=True).rows == 3
+
+
+def test_a_run_goes_on_only_with_the_same_code(tmp_path):
+    # half of the output came of the old code, and nobody was told
+    program = """
+import sys, graphkit
+BY = {by}
+def stops(table):
+    return table["x"].iloc[0] >= 100 and len(sys.argv) > 1
+def step(table):
+    if stops(table):
+        raise ValueError("stop")
+    return table["x"] * BY
+def unused():
+    return "{unused}"
+graph = graphkit.new_flow()
+graph.to(step).respond()
+if __name__ == "__main__":
+    server = graph.to_mock_server()
+    print(server.run_file("in.csv", "out.csv", chunk=10, {options}))
+"""
+    write(tmp_path / "in.csv")
+
+    def run(*args, **parts):
+        (tmp_path / "job.py").write_text(program.format(**{"by": 2, "unused": "a", "options": "max_errors=0", **parts}))
+        return subprocess.run([sys.executable, "job.py", *args], cwd=tmp_path, env=environment(tmp_path), text=True,
+                              capture_output=True, timeout=120, check=False)  # fmt: skip
+
+    assert "10 rows failed, more than the 0 that are allowed" in run("stop").stderr
+    refused = run(by=3)
+    assert refused.returncode == 1
+    assert (
+        "out.csv' was interrupted, and what answers has changed since (code 'BY'), so that some rows would have old "
+        "answers and some new ones: go on with what was there then, or begin anew with --restart (restart=True)"
+    ) in refused.stderr
+    assert not (tmp_path / "out.csv").exists()
+    # what no step depends on, and how the run is asked for, may change
+    gone_on = run(unused="b", options="max_errors=50, workers=2")
+    assert "110 of them were done before" in gone_on.stdout, gone_on.stderr
+    (tmp_path / "out.csv").unlink()
+    assert "10 rows failed" in run("stop").stderr
+    assert "230 rows into out.csv" in run(by=3, options="restart=True").stdout
+    assert read(tmp_path / "out.csv")["x"].tolist() == [3 * at for at in range(ROWS)]
+
+
+def test_a_run_goes_on_only_with_the_same_model_files(tmp_path):
+    class Times(graphkit.V2ModelServer):
+        stop = True
+
+        def load(self):
+            self.by = int(Path(self.get_model()[0]).read_text())
+
+        def predict(self, request):
+            if request["inputs"][0][0] >= 100 and Times.stop:
+                raise ValueError("stop")
+            return [row[0] * self.by for row in request["inputs"]]
+
+    file, source, output = tmp_path / "by.json", write(tmp_path / "in.csv"), tmp_path / "out.csv"
+
+    def run(by, **options):
+        file.write_text(str(by))
+        os.utime(file, (by, by))
+        server = graphkit.create_graph_server()
+        server.add_model("m", class_name=Times, model_path=str(file))
+        return server.run_file(source, output, columns=["x"], chunk=10, **options)
+
+    with pytest.raises(StepError, match="10 rows failed"):
+        run(2, max_errors=0)
+    Times.stop = False
+    with pytest.raises(GraphError, match=rf"what answers has changed since \(files '{file}'\)"):
+        run(3)
+    assert run(2).resumed == 110
+    assert read(output)["prediction"].dropna().tolist() == [2 * at for at in range(ROWS) if not 100 <= at < 110]
+
+
+def test_a_run_in_the_same_process_goes_on_whatever_its_steps_have_counted(tmp_path):
+    counts, stop = {"rows": 0}, [True]
+    total = 0
+
+    def step(table):
+        nonlocal total
+        total += len(table)
+        counts["rows"] += len(table)
+        if table["x"].iloc[0] >= 100 and stop[0]:
+            raise ValueError("stop")
+        return table["x"]
+
+    graph = graphkit.new_flow()
+    graph.to(step, name="step").respond()
+    server, source, output = graph.to_mock_server(), write(tmp_path / "in.csv"), tmp_path / "out.csv"
+    with pytest.raises(StepError, match="10 rows failed"):
+        server.run_file(source, output, chunk=10, max_errors=0)
+    stop[0] = False
+    assert server.run_file(source, output, chunk=10).resumed == 110

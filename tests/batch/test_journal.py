@@ -61,6 +61,18 @@ def test_a_run_goes_on_only_with_what_was_asked_for(output):
         Journal(output, {**ASKED, "input": ["/x", 4]})
 
 
+def test_a_run_goes_on_only_with_what_answered(output):
+    asked = {**ASKED, "code": {"a.py": "1", "b.py": "1"}, "files": {"m.pkl": "1"}}
+    Journal(output, asked).close()
+    Journal(output, {**asked, "code": dict(reversed(asked["code"].items()))}).close()
+    others = {"code": {"a.py": "2", "c.py": "1"}, "files": {}}
+    with pytest.raises(GraphError, match=r"since \(code 'a\.py', 'b\.py', 'c\.py'; files 'm\.pkl'\), so .*--restart"):
+        Journal(output, {**asked, **others})
+    with pytest.raises(GraphError, match=r"something else \(chunk, files 'm\.pkl'\): .*--restart"):
+        Journal(output, {**asked, "files": {}, "chunk": 6})
+    Journal(output, {**asked, **others}, restart=True).close()
+
+
 def test_a_restart_forgets(output):
     journal = Journal(output, ASKED)
     journal.note(Done(0, 0, 5, 0, 0, 0))

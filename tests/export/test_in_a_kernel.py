@@ -115,3 +115,31 @@ def test_a_command_within_a_function_is_told_with_its_cell(kernel):
     assert error["ename"] == "ExportError"
     assert "'clean' in cell 15 uses 'get_ipython', which only a notebook has" in error["evalue"]
     assert not (folder / "third").exists()
+
+
+RUN = "server.run_file('rows.csv', 'out.csv', shape='row', chunk=2, column='y'{options})"
+BATCH = [
+    "import graphkit\nfrom pathlib import Path\n_ = Path('rows.csv').write_text('x\\n1\\n2\\n3\\n4\\n')",
+    "BY, STOP = 2, True\ndef factor(): return BY",
+    "def step(row):\n    if STOP and row['x'] > 2: raise ValueError('stop')\n    return row['x'] * factor()",
+    "graph = graphkit.new_flow()\ngraph.to(step).respond()\nserver = graph.to_mock_server()",
+    RUN.format(options=", max_errors=0"),
+    "def factor(): return BY * 10",
+    RUN.format(options=""),
+    "def factor(): return BY",
+    "unused = 1\n" + RUN.format(options="").replace("server.", "done = server."),
+    "print(done.resumed, Path('out.csv').read_text().split())",
+]
+
+
+@pytest.mark.slow
+def test_a_batch_that_was_interrupted_in_a_kernel_notices_that_a_cell_was_changed(tmp_path, monkeypatch):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in BATCH])
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
+    NotebookClient(
+        notebook, timeout=120, allow_errors=True, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    outputs = [cell.outputs for cell in notebook.cells]
+    assert "more than the 0 that are allowed" in outputs[4][-1]["evalue"]
+    assert "what answers has changed since (code 'factor')" in outputs[6][-1]["evalue"]
+    assert [output.get("text") for output in outputs[9]] == ["4 ['y', '2', '4', '\"\"', '\"\"']\n"]
