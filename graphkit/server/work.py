@@ -98,6 +98,7 @@ class WorkMixin(ServerForms):
             path=path, shape=shape, chunk=chunk, columns=_names(columns), keep=_names(keep) or (), column=column,
             any_rows=any_rows, workers=workers, executor=executor,
         )  # fmt: skip
+        self._remember_caller()  # here, where the caller can be seen: a context manager's frames hide it
         with self._side_by_side(options):
             return run_frame(self, table, options, errors, progress, self._opener(options, None))
 
@@ -182,6 +183,7 @@ class WorkMixin(ServerForms):
             path=path, shape=shape, chunk=chunk, columns=_names(columns), keep=_names(keep) or (), column=column,
             any_rows=any_rows, workers=workers, executor=executor,
         )  # fmt: skip
+        self._remember_caller()
         asked = self._marks()
         with self._side_by_side(options):
             return run_file(
@@ -305,7 +307,6 @@ class WorkMixin(ServerForms):
         """Return what decides the answers, as short texts that change with it."""
         from graphkit.server.marks import marks_of
 
-        self._remember_caller()
         return marks_of(self)
 
 

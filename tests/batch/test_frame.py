@@ -118,3 +118,17 @@ def test_a_progress_bar_counts_the_rows(sums, capsys):
     assert "25.0/25.0" in capsys.readouterr().err
     sums.run_frame(TABLE, progress=False)
     assert capsys.readouterr().err == ""
+
+
+def doubled(table):
+    return table["x"] * 2
+
+
+def test_a_new_server_finds_the_callers_names_with_several_workers_too(tmp_path):
+    graph = graphkit.new_flow()
+    graph.to(name="double", handler="doubled").respond()
+    table = pd.DataFrame({"x": [1, 2]})
+    assert graphkit.GraphServer(graph).run_frame(table, workers=2, chunk=1)["x"].tolist() == [2, 4]
+    table.to_csv(tmp_path / "in.csv", index=False)
+    graphkit.GraphServer(graph).run_file(tmp_path / "in.csv", tmp_path / "out.csv", workers=2, chunk=1)
+    assert pd.read_csv(tmp_path / "out.csv")["x"].tolist() == [2, 4]
