@@ -77,6 +77,11 @@ def work(body: Any) -> Any:
     return {"number": body.get("number"), "process": os.getpid()}
 
 
+async def work_and_block(body: Any) -> Any:
+    """Do the same, and keep the event loop from everything else."""
+    return work(body)
+
+
 class Unequal:
     """Loads at once in one process, and takes its time in any other."""
 
@@ -151,6 +156,8 @@ def _flow(step: Any, **options: Any) -> Any:
 worker = _flow(work)
 unequal = _flow(Unequal)
 async_worker = _flow(work_async)
+#: Keeps the server's event loop busy meanwhile, as nobody should.
+blocking_worker = _flow(work_and_block)
 spinner = _flow(spin)
 counter = _flow(count)
 tables = _flow(table, full_event=True)

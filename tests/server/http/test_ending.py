@@ -105,7 +105,7 @@ def held_up(serving: Callable[..., Served], tmp_path: Path) -> Callable[..., tup
 
     def start(workers: int = 1, **settings: Any) -> tuple[Served, list[Client]]:
         taken = tmp_path / "taken"
-        served = serving("worker", {"TEST_TAKEN": str(taken)}, workers=workers, run_in="loop", drain_s=0, **settings)
+        served = serving("blocking_worker", {"TEST_TAKEN": str(taken)}, workers=workers, drain_s=0, **settings)
         return served, hold_up(served, taken, workers)
 
     return start
