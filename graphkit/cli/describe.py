@@ -19,6 +19,10 @@ Examples
   graphkit describe app/ --yaml > graph.yaml      # the graph as it would be saved
 
 \b
+The settings are those of "graphkit serve" without flags: of settings.yaml and the environment (GRAPHKIT_PORT=80), where
+an empty variable counts as not set.
+
+\b
 Exit status: 0, or 2 if the graph cannot be opened."""
 )
 @common.target

@@ -24,6 +24,8 @@ _OF_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)")
 _PARTS = frozenset({"app", "server"})
 _SECRET = frozenset({"api_keys", "tls_key_password"})
 _HIDDEN = "***"
+# What decides whether requests need a key.
+_KEYS = ("api_keys", "api_keys_file")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -213,11 +215,16 @@ def read_settings(
     flags
         Settings by name; those that are ``None`` were not given.
 
+    Notes
+    -----
+    An empty text, such as a variable gets where a secret is missing, counts as not given: what a file says stays. Where
+    keys were meant to come from it, and none come from elsewhere, that is an error, since the server would be open.
+
     Raises
     ------
     GraphError
-        With every problem: unknown names (with the nearest match), values of the wrong type, and what does not fit
-        together; it says whether a file, a variable or a flag is concerned.
+        With every problem: unknown names (with the nearest match), values of the wrong type, keys that are missing,
+        and what does not fit together; it says whether a file, a variable or a flag is concerned.
 
     Examples
     --------
@@ -230,6 +237,7 @@ def read_settings(
     """
     problems: list[str] = []
     merged: dict[str, Any] = {}
+    without_key: list[str] = []
     given = [
         *_from_file(file, problems),
         *_from_environment(os.environ if environ is None else environ),
@@ -243,11 +251,17 @@ def read_settings(
                 hint = nearest(ENV_PREFIX + name.upper(), (ENV_PREFIX + key.upper() for key in known))
             problems.append(f"{source} is no setting{hint}")
             continue
+        if _is_empty(name, value):
+            without_key += [source] if name in _KEYS else []
+            continue
         try:
             merged[name] = msgspec.convert(_parted(name, value), _type_of(name), strict=False)
         except msgspec.ValidationError as exc:
             shown = _HIDDEN if name in _SECRET else repr(value)
             problems.append(f"{source}: {shown} is no value for {name}: {exc}")
+    if without_key and not any(merged.get(name) for name in _KEYS):
+        sources = " and ".join(without_key)
+        problems.append(f"no API key: {sources} is empty, and without keys the server is open: give one, or remove it")
     if problems:
         raise GraphError(problems=problems)
     return Settings(**merged)
@@ -301,6 +315,11 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, Any]]:
 def _type_of(name: str) -> Any:
     default = _DEFAULTS[name]
     return tuple[str, ...] if isinstance(default, list) else type(default)
+
+
+def _is_empty(name: str, value: Any) -> bool:
+    """Return whether a text says nothing."""
+    return isinstance(value, str) and not (_parted(name, value) if isinstance(_DEFAULTS[name], list) else value.strip())
 
 
 def _parted(name: str, value: Any) -> Any:

@@ -31,6 +31,23 @@ def answer_of(url: str, body: object, headers: dict[str, str]) -> httpx.Response
             time.sleep(0.1)
 
 
+def test_an_empty_variable_does_not_open_a_server_that_wants_keys(app: Path, write, environment, tmp_path, graphkit):
+    port = free_port()
+    settings = write("settings.yaml", f"server: {{port: {port}, api_keys: [s3cret], drain_s: 0}}")
+    environment["GRAPHKIT_API_KEYS"] = ""
+    command = [sys.executable, "-m", "graphkit", "serve", "app.py", "--log-level", "warning"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert answer_of(f"http://127.0.0.1:{port}", {"x": 4}, {}).status_code == 401
+            assert answer_of(f"http://127.0.0.1:{port}", {"x": 4}, {"x-api-key": "s3cret"}).json() == {"twice": 8}
+        finally:
+            process.kill()
+    settings.unlink()
+    done = graphkit("serve", "app.py", "--port", port)
+    assert done.returncode == 1
+    assert "the variable GRAPHKIT_API_KEYS is empty" in done.stderr
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_graph_is_served_until_it_is_told_to_end(app: Path, write, environment, tmp_path, workers):
     port = free_port()

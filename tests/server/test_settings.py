@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,41 @@ def test_flags_override_the_environment_which_overrides_the_file(tmp_path: Path)
 )
 def test_texts_of_the_environment_become_values(name: str, text: str, value: Any) -> None:
     assert getattr(read_settings(None, {f"GRAPHKIT_{name.upper()}": text}), name) == value
+
+
+@pytest.mark.parametrize("name", Settings.__struct_fields__)
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_text_counts_as_not_given(tmp_path: Path, name: str, empty: str) -> None:
+    given: dict[str, Any] = {
+        "host": "a", "port": 1, "uds": "/s", "tls_cert": "/c", "tls_key": "/k", "tls_key_password": "p", "docs": False,
+        "api_keys": ["k"], "api_keys_file": "/f", "cors_origins": ["*"], "allowed_data_urls": ["/d"],
+    }  # fmt: skip
+    file = tmp_path / "settings.yaml"
+    file.write_text(json.dumps(given))
+    before = read_settings(file, {})
+    assert (before.api_keys, before.docs) == (("k",), False)
+    assert read_settings(file, {f"GRAPHKIT_{name.upper()}": empty}) == before
+    assert read_settings(file, {}, {name: empty}) == before
+
+
+def test_commas_alone_are_no_values(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("{api_keys: [k], cors_origins: ['*']}")
+    environment = {"GRAPHKIT_API_KEYS": ",", "GRAPHKIT_CORS_ORIGINS": " , "}
+    assert read_settings(file, environment) == read_settings(file, {})
+
+
+@pytest.mark.parametrize("name", ["api_keys", "api_keys_file"])
+def test_keys_that_are_missing_do_not_open_the_server(tmp_path: Path, name: str) -> None:
+    variable = f"GRAPHKIT_{name.upper()}"
+    with pytest.raises(GraphError, match=f"no API key: the variable {variable} is empty"):
+        read_settings(None, {variable: ""})
+    with pytest.raises(GraphError, match="no API key: the flag"):
+        read_settings(None, {}, {name: ""})
+    (tmp_path / "s.yaml").write_text(f"{name}: ''")
+    with pytest.raises(GraphError, match=f"no API key: '{name}' in"):
+        read_settings(tmp_path / "s.yaml", {})
+    assert read_settings(tmp_path / "s.yaml", {"GRAPHKIT_API_KEYS": "k"}).api_keys == ("k",)
 
 
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
