@@ -255,8 +255,8 @@ def read_settings(
             without_key += [source] if name in _KEYS else []
             continue
         try:
-            merged[name] = msgspec.convert(_parted(name, value), _type_of(name), strict=False)
-        except msgspec.ValidationError as exc:
+            merged[name] = _read(name, value)
+        except ValueError as exc:  # msgspec's own, too
             shown = _HIDDEN if name in _SECRET else repr(value)
             problems.append(f"{source}: {shown} is no value for {name}: {exc}")
     if without_key and not any(merged.get(name) for name in _KEYS):
@@ -312,9 +312,25 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, Any]]:
     ]
 
 
-def _type_of(name: str) -> Any:
+# How people write yes and no, in variables and flags.
+_WORDS = {
+    **dict.fromkeys(("yes", "true", "on", "1"), True),
+    **dict.fromkeys(("no", "false", "off", "0"), False),
+}
+
+
+def _read(name: str, value: Any) -> Any:
+    """Return a value as the setting has it; raises ValueError."""
     default = _DEFAULTS[name]
-    return tuple[str, ...] if isinstance(default, list) else type(default)
+    if isinstance(default, bool):
+        known = _WORDS.get(str(value).strip().lower())
+        if known is None:
+            raise ValueError("it is 'yes' or 'no', as are 'true' and 'false', 'on' and 'off', '1' and '0'")
+        return known
+    if value is False and "off" in CHOICES.get(name, ()):
+        value = "off"  # which is YAML for False
+    kind = tuple[str, ...] if isinstance(default, list) else type(default)
+    return msgspec.convert(_parted(name, value), kind, strict=False)
 
 
 def _is_empty(name: str, value: Any) -> bool:

@@ -29,6 +29,28 @@ def test_texts_of_the_environment_become_values(name: str, text: str, value: Any
     assert getattr(read_settings(None, {f"GRAPHKIT_{name.upper()}": text}), name) == value
 
 
+@pytest.mark.parametrize(
+    ("texts", "value"), [(("yes", "True", "ON", "1", " on "), True), (("no", "false", "Off", "0"), False)]
+)
+def test_yes_and_no_are_written_as_people_do(texts: tuple[str, ...], value: bool, tmp_path: Path) -> None:
+    for text in texts:
+        assert read_settings(None, {"GRAPHKIT_DOCS": text, "GRAPHKIT_TRACES": text}).docs is value
+        (tmp_path / "s.yaml").write_text(f"docs: {text}")
+        assert read_settings(tmp_path / "s.yaml", {}).docs is value
+        (tmp_path / "s.yaml").write_text(f"docs: '{text}'")
+        assert read_settings(tmp_path / "s.yaml", {}).docs is value
+    with pytest.raises(GraphError, match="GRAPHKIT_DOCS: 'nope' is no value for docs: it is 'yes' or 'no', as"):
+        read_settings(None, {"GRAPHKIT_DOCS": "nope"})
+
+
+def test_what_yaml_takes_for_no_may_be_off(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("metrics: off")
+    assert read_settings(tmp_path / "s.yaml", {}).metrics == "off"
+    (tmp_path / "s.yaml").write_text("log_level: off")
+    with pytest.raises(GraphError, match="False is no value for log_level"):
+        read_settings(tmp_path / "s.yaml", {})
+
+
 @pytest.mark.parametrize("name", Settings.__struct_fields__)
 @pytest.mark.parametrize("empty", ["", "  "])
 def test_an_empty_text_counts_as_not_given(tmp_path: Path, name: str, empty: str) -> None:
