@@ -76,6 +76,7 @@ Examples
 Settings come from the part "server" of the settings.yaml beside the graph (or the file of --settings), then from the
 environment (GRAPHKIT_PORT=80), then from the flags; the last one counts. "graphkit describe" prints them. Keys stand in
 a file, or in GRAPHKIT_API_KEYS. An empty variable counts as not set, but never opens a server to everybody.
+Relative names of files count from the folder of the settings.yaml that they stand in, else from the working directory.
 
 \b
 SIGTERM and Ctrl-C end it after every request that was taken is answered.

@@ -6,7 +6,8 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -24,6 +25,7 @@ _OF_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)")
 _PARTS = frozenset({"app", "server"})
 _SECRET = frozenset({"api_keys", "tls_key_password"})
 _HIDDEN = "***"
+_PATHS = frozenset({"uds", "tls_cert", "tls_key", "api_keys_file"})
 # What decides whether requests need a key.
 _KEYS = ("api_keys", "api_keys_file")
 
@@ -199,6 +201,15 @@ def _problems(settings: Settings) -> list[str]:
     return problems
 
 
+class _Given(NamedTuple):
+    """A value of a setting, from where it comes, and the folder that file names in it count from."""
+
+    source: str
+    name: str
+    value: Any
+    folder: Path
+
+
 def read_settings(
     file: str | Path | None = None,
     environ: Mapping[str, str] | None = None,
@@ -217,6 +228,9 @@ def read_settings(
 
     Notes
     -----
+    Relative names of files count from the folder of the file that they stand in, those of the environment and of flags
+    from the working directory.
+
     An empty text, such as a variable gets where a secret is missing, counts as not given: what a file says stays. Where
     keys were meant to come from it, and none come from elsewhere, that is an error, since the server would be open.
 
@@ -238,12 +252,13 @@ def read_settings(
     problems: list[str] = []
     merged: dict[str, Any] = {}
     without_key: list[str] = []
+    here = Path.cwd()
     given = [
         *_from_file(file, problems),
-        *_from_environment(os.environ if environ is None else environ),
-        *((f"the flag {name}", name, value) for name, value in (flags or {}).items() if value is not None),
+        *_from_environment(os.environ if environ is None else environ, here),
+        *(_Given(f"the flag {name}", name, value, here) for name, value in (flags or {}).items() if value is not None),
     ]
-    for source, name, value in given:
+    for source, name, value, folder in given:
         if name not in _DEFAULTS:
             known = list(_DEFAULTS)
             hint = nearest(name, known)
@@ -255,7 +270,7 @@ def read_settings(
             without_key += [source] if name in _KEYS else []
             continue
         try:
-            merged[name] = _read(name, value)
+            merged[name] = _placed(name, _read(name, value), folder)
         except ValueError as exc:  # msgspec's own, too
             shown = _HIDDEN if name in _SECRET else repr(value)
             problems.append(f"{source}: {shown} is no value for {name}: {exc}")
@@ -267,7 +282,7 @@ def read_settings(
     return Settings(**merged)
 
 
-def _from_file(file: str | Path | None, problems: list[str]) -> list[tuple[str, str, Any]]:
+def _from_file(file: str | Path | None, problems: list[str]) -> list[_Given]:
     if file is None:
         return []
     import yaml
@@ -286,7 +301,8 @@ def _from_file(file: str | Path | None, problems: list[str]) -> list[tuple[str, 
         return []
     # the part "app" says which code and files an exported app may use; export.settings reads it
     own = {name: value for name, value in found.items() if name != "app"}
-    return [(f"{str(name)!r} in {str(file)!r}", str(name), value) for name, value in own.items()]
+    folder = Path(file).parent.resolve()
+    return [_Given(f"{str(name)!r} in {str(file)!r}", str(name), value, folder) for name, value in own.items()]
 
 
 def file_beside(target: str | Path) -> Path | None:
@@ -303,10 +319,10 @@ def file_beside(target: str | Path) -> Path | None:
     return None
 
 
-def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, Any]]:
+def _from_environment(environ: Mapping[str, str], folder: Path) -> list[_Given]:
     names = sorted(name for name in environ if name.startswith(ENV_PREFIX) and name not in _OTHER_VARIABLES)
     return [
-        (f"the variable {name}", name[len(ENV_PREFIX) :].lower(), environ[name])
+        _Given(f"the variable {name}", name[len(ENV_PREFIX) :].lower(), environ[name], folder)
         for name in names
         if not _OF_KUBERNETES.search(name) and not environ[name].startswith("tcp://")
     ]
@@ -331,6 +347,15 @@ def _read(name: str, value: Any) -> Any:
         value = "off"  # which is YAML for False
     kind = tuple[str, ...] if isinstance(default, list) else type(default)
     return msgspec.convert(_parted(name, value), kind, strict=False)
+
+
+def _placed(name: str, value: Any, folder: Path) -> Any:
+    """Return a value in which the names of files are absolute."""
+    if name in _PATHS:
+        return str(folder / value)
+    if name == "allowed_data_urls":
+        return tuple(each if urlsplit(each).scheme else str(folder / each) for each in value)
+    return value
 
 
 def _is_empty(name: str, value: Any) -> bool:

@@ -65,6 +65,25 @@ def test_a_graph_is_served_until_it_is_told_to_end(app: Path, write, environment
             process.kill()
 
 
+def test_names_of_files_in_settings_count_from_their_folder(app: Path, write, environment, tmp_path, graphkit):
+    port = free_port()
+    (tmp_path / "elsewhere").mkdir()
+    write("settings.yaml", f"server: {{port: {port}, api_keys_file: secret/keys, drain_s: 0}}")
+    write("secret/keys", "s3cret")
+    environment["GRAPHKIT_TLS_CERT"] = "cert.pem"
+    environment["GRAPHKIT_TLS_KEY"] = "key.pem"
+    settings = json.loads(graphkit("describe", "../app.py", "--json", cwd=tmp_path / "elsewhere").stdout)["settings"]
+    assert settings["api_keys_file"] == str(tmp_path / "secret" / "keys")
+    assert settings["tls_cert"] == str(tmp_path / "elsewhere" / "cert.pem")
+    environment |= {"GRAPHKIT_TLS_CERT": "", "GRAPHKIT_TLS_KEY": ""}
+    command = [sys.executable, "-m", "graphkit", "serve", "../app.py", "--log-level", "warning"]
+    with subprocess.Popen(command, cwd=tmp_path / "elsewhere", env=environment, stderr=subprocess.PIPE) as process:
+        try:
+            assert answer_of(f"http://127.0.0.1:{port}", {"x": 4}, {"x-api-key": "s3cret"}).json() == {"twice": 8}
+        finally:
+            process.kill()
+
+
 def test_describe_tells_the_settings_without_secrets(app: Path, write, graphkit, environment):
     write("settings.yaml", "server: {port: 81, api_keys: [s3cret]}\napp: {}")
     environment["GRAPHKIT_WORKERS"] = "3"

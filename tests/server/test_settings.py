@@ -86,6 +86,22 @@ def test_keys_that_are_missing_do_not_open_the_server(tmp_path: Path, name: str)
     assert read_settings(tmp_path / "s.yaml", {"GRAPHKIT_API_KEYS": "k"}).api_keys == ("k",)
 
 
+def test_names_of_files_count_from_where_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "app").mkdir()
+    names = {"api_keys_file": "keys", "tls_cert": "tls/cert.pem", "tls_key": "../key.pem", "uds": "/run/s.sock"}
+    urls = ["data", "/data", "https://a.example/b", "file:///c"]
+    (tmp_path / "app" / "settings.yaml").write_text(json.dumps({"server": {**names, "allowed_data_urls": urls}}))
+    monkeypatch.chdir(tmp_path)
+    app = tmp_path / "app"
+    for file in ("app/settings.yaml", app / "settings.yaml"):
+        found = read_settings(file, {})
+        assert (found.api_keys_file, found.tls_cert) == (str(app / "keys"), str(app / "tls" / "cert.pem"))
+        assert (found.tls_key, found.uds) == (str(app / ".." / "key.pem"), "/run/s.sock")
+        assert found.allowed_data_urls == (str(app / "data"), *urls[1:])
+    found = read_settings("app/settings.yaml", {"GRAPHKIT_API_KEYS_FILE": "keys"}, {"uds": "s.sock"})
+    assert (found.api_keys_file, found.uds) == (str(tmp_path / "keys"), str(tmp_path / "s.sock"))
+
+
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text("prot: 1\nworkers: many\n")

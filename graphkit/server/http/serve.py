@@ -128,7 +128,8 @@ def _options(settings: Settings) -> dict[str, Any]:
         "factory": True,
         "host": settings.host,
         "port": settings.port,
-        "uds": settings.uds or None,
+        # a name may have about 100 characters, and a relative one reaches as far
+        "uds": min(settings.uds, os.path.relpath(settings.uds), key=len) if settings.uds else None,
         "workers": settings.workers,
         "reload": settings.reload,
         "http": LimitedProtocol,
