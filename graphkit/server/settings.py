@@ -21,7 +21,8 @@ ENV_PREFIX = "GRAPHKIT_"
 _OTHER_VARIABLES = frozenset({"GRAPHKIT_DOT"})
 # Kubernetes tells its pods of a service named "graphkit" in variables of the same prefix.
 _OF_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)")
-# The parts of such a file; without any, all of it is the server's.
+# The parts of such a file; without any, all of it is the server's. "app" says which code and files an exported app may
+# use; export.settings reads it.
 _PARTS = frozenset({"app", "server"})
 _SECRET = frozenset({"api_keys", "tls_key_password"})
 _HIDDEN = "***"
@@ -293,16 +294,16 @@ def _from_file(file: str | Path | None, problems: list[str]) -> list[_Given]:
         problems.append(f"the settings {str(file)!r} cannot be read: {exc}")
         return []
     if isinstance(found, dict) and not found.keys().isdisjoint(_PARTS):
+        lost = [name for name in found if name in _DEFAULTS]
+        problems += [f"{name!r} in {str(file)!r} stands beside the part 'server', not in it" for name in lost]
         found = found.get("server")
     if found is None:
         return []
     if not isinstance(found, dict):
         problems.append(f"the settings {str(file)!r} are a mapping of names to values, found {type(found).__name__}")
         return []
-    # the part "app" says which code and files an exported app may use; export.settings reads it
-    own = {name: value for name, value in found.items() if name != "app"}
     folder = Path(file).parent.resolve()
-    return [_Given(f"{str(name)!r} in {str(file)!r}", str(name), value, folder) for name, value in own.items()]
+    return [_Given(f"{str(name)!r} in {str(file)!r}", str(name), value, folder) for name, value in found.items()]
 
 
 def file_beside(target: str | Path) -> Path | None:

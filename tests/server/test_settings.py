@@ -147,6 +147,13 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
         read_settings(tmp_path / "none.yaml", {})
 
 
+def test_settings_beside_their_part_are_not_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("app: {}\napi_keys: [s3cret]\nother: {}\nserver: {port: 1}")
+    with pytest.raises(GraphError, match=r"'api_keys' in '.*s\.yaml' stands beside the part 'server', not in it"):
+        read_settings(file, {})
+
+
 def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text("")
     assert read_settings(tmp_path / "s.yaml", {}) == Settings()
