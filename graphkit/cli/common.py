@@ -40,6 +40,10 @@ module = click.option(
     "-m", "--module", metavar="MODULE", help="Where a saved graph finds its code: a module or a Python file."
 )
 
+settings = click.option(
+    "--settings", "file", type=click.Path(dir_okay=False, path_type=Path), help="File of settings (YAML)."
+)
+
 
 def opened(name: str, module: str | None = None, base: Path | None = None) -> Target:
     """Open what the user named; raises Unusable."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,38 +20,42 @@ Examples
   graphkit describe app/ --yaml > graph.yaml      # the graph as it would be saved
 
 \b
-The settings are those of "graphkit serve" without flags: of settings.yaml and the environment (GRAPHKIT_PORT=80), where
-an empty variable counts as not set.
+The settings are those of "graphkit serve" without flags: of the settings.yaml beside the graph (or the file of
+--settings) and the environment (GRAPHKIT_PORT=80), where an empty variable counts as not set.
 
 \b
-Exit status: 0, or 2 if the graph cannot be opened."""
+Exit status: 0, 1 if a setting is wrong, 2 if the graph cannot be opened."""
 )
 @common.target
 @common.module
+@common.settings
 @click.option("--json", "form", flag_value="json", help="Everything as JSON, for programs.")
 @click.option("--yaml", "form", flag_value="yaml", help="The saved form of graph and server.")
-def command(target: str, module: str | None, form: str | None) -> None:
+def command(target: str, module: str | None, file: Path | None, form: str | None) -> None:
     """Tell in words what a graph is: its steps and paths, its parameters, its recorded cases.
 
     TARGET is a folder, a saved graph, module:attribute or a notebook (see graphkit --help). No step is made, and no
     model loaded.
     """
+    from graphkit.server.settings import file_beside, read_settings
+
     opened = common.opened(target, module)
     if form == "yaml":
         click.echo(opened.server.to_yaml(), nl=False)
-    elif form == "json":
-        click.echo(json.dumps(as_data(opened), indent=2, default=str, ensure_ascii=False))
+        return
+    settings = read_settings(file or file_beside(target))
+    if form == "json":
+        click.echo(json.dumps(as_data(opened, settings), indent=2, default=str, ensure_ascii=False))
     else:
-        click.echo("\n".join(as_lines(opened)))
+        click.echo("\n".join(as_lines(opened, settings)))
 
 
-def as_data(opened: Any) -> dict[str, Any]:
+def as_data(opened: Any, settings: Any) -> dict[str, Any]:
     """Return everything that is known of a target as plain data."""
-    settings = _settings(opened).masked()
-    return {"target": opened.name, **opened.server.to_dict(), "cases": _cases(opened), "settings": settings}
+    return {"target": opened.name, **opened.server.to_dict(), "cases": _cases(opened), "settings": settings.masked()}
 
 
-def as_lines(opened: Any) -> list[str]:
+def as_lines(opened: Any, settings: Any) -> list[str]:
     """Return what is known of a target, line by line."""
     from graphkit.build.picture import topology_of
     from graphkit.view.outline import outline
@@ -66,7 +71,7 @@ def as_lines(opened: Any) -> list[str]:
         "error stream": server.error_stream,
         "secrets": ", ".join(_secret(source) for source in server.secret_sources),
         "cases": ", ".join(_cases(opened)),
-        "settings": _settings(opened).told(),
+        "settings": settings.told(),
     }
     lines += [f"{name}: {value}" for name, value in facts.items() if value and value != "sync"]
     return lines
@@ -76,14 +81,6 @@ def _secret(source: dict[str, Any]) -> str:
     value = source.get("source")
     shown = ", ".join(value) if isinstance(value, (list, tuple)) else value
     return f"{source.get('kind')} ({shown})" if shown else str(source.get("kind"))
-
-
-def _settings(opened: Any) -> Any:
-    """Return what ``graphkit serve`` would run the graph with, flags aside."""
-    from graphkit.server.settings import FILE, read_settings
-
-    file = None if opened.folder is None else opened.folder / FILE
-    return read_settings(file if file is not None and file.exists() else None)
 
 
 def _cases(opened: Any) -> list[str]:

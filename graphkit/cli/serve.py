@@ -86,7 +86,7 @@ Exit status: 0 it was ended, 1 it could not start, 2 the command was not underst
 )
 @common.target
 @common.module
-@click.option("--settings", "file", type=click.Path(dir_okay=False, path_type=Path), help="File of settings (YAML).")
+@common.settings
 @_options
 def command(target: str, module: str | None, file: Path | None, **flags: Any) -> None:
     """Serve a graph over HTTP: the V2 dialect and the Open Inference Protocol.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.machinery
 import importlib.util
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,24 @@ def import_module(name: str, folder: Path) -> ModuleType:
     """
     with importing_from(folder):
         return _import(name, name)
+
+
+def home_of_module(name: str, folder: Path) -> Path | None:
+    """Return the folder of a module's file, as :func:`import_module` would find it; nothing is imported.
+
+    >>> home_of_module("graphkit.cli.main", Path()).name, home_of_module("no.such.module", Path())
+    ('cli', None)
+    """
+    head, *rest = name.split(".")
+    if not all(part.isidentifier() for part in (head, *rest)):
+        return None
+    with importing_from(folder):
+        spec = importlib.util.find_spec(head)
+        for part in rest:
+            if spec is None or spec.submodule_search_locations is None:
+                return None
+            spec = importlib.machinery.PathFinder.find_spec(f"{spec.name}.{part}", spec.submodule_search_locations)
+    return Path(spec.origin).parent if spec is not None and spec.has_location and spec.origin else None
 
 
 @contextlib.contextmanager

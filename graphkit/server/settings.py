@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from graphkit.core.errors import GraphError, either, nearest
+from graphkit.server.code_files import home_of_module
 
 #: Name of the file beside a graph that holds settings, in its part ``server``.
 FILE = "settings.yaml"
@@ -307,17 +308,19 @@ def _from_file(file: str | Path | None, problems: list[str]) -> list[_Given]:
 
 
 def file_beside(target: str | Path) -> Path | None:
-    """Return the file of settings beside a graph in a folder or file, if there is one.
+    """Return the file of settings beside a graph in a folder, a file or a module, if there is one.
 
     >>> file_beside("package.module:graph")
     """
     text = str(target)
-    for name in (text, text.rpartition(":")[0]):
-        path = Path(name)
-        if name and path.exists():
-            file = (path if path.is_dir() else path.parent) / FILE
-            return file if file.exists() else None
-    return None
+    paths = [Path(name) for name in (text, text.rpartition(":")[0]) if name]
+    found = next((path for path in paths if path.exists()), None)
+    if found is None:
+        folder = home_of_module(text.partition(":")[0], Path.cwd())
+    else:
+        folder = found if found.is_dir() else found.parent
+    file = None if folder is None else folder / FILE
+    return file if file is not None and file.exists() else None
 
 
 def _from_environment(environ: Mapping[str, str], folder: Path) -> list[_Given]:

@@ -95,6 +95,35 @@ def test_describe_tells_the_settings_without_secrets(app: Path, write, graphkit,
 
 
 @pytest.mark.parametrize(
+    ("target", "there"),
+    [
+        ("shop", ""), ("shop/graph.py", ""), ("shop/graph.py:graph", ""),
+        ("shop.graph:graph", ""), ("shop.graph", ""), ("shop:graph", "from shop.graph import graph"),
+    ],
+)  # fmt: skip
+def test_the_settings_beside_a_graph_count_whatever_it_is_called_by(app: Path, write, graphkit, target, there):
+    write("shop/graph.py", app.read_text())
+    write("shop/__init__.py", there)
+    write("shop/settings.yaml", "server: {api_keys: [s3cret]}")
+    assert "settings: api_keys='***'" in graphkit("describe", target).stdout
+    done = graphkit("serve", target, "--tls-cert", "a.pem")  # what it is checked with are the settings of the same file
+    assert "give both" in done.stderr
+    write("shop/settings.yaml", "server: {api_kys: [s3cret]}")
+    assert "did you mean 'api_keys'" in graphkit("serve", target).stderr
+
+
+def test_describe_takes_a_file_of_settings(app: Path, write, graphkit):
+    write("settings.yaml", "server: {port: 81}")
+    write("other.yaml", "port: 82")
+    assert "settings: port=82" in graphkit("describe", "app.py", "--settings", "other.yaml").stdout
+    write("other.yaml", "prot: 82")
+    done = graphkit("describe", "app.py", "--settings", "other.yaml")
+    assert (done.returncode, "did you mean 'port'" in done.stderr) == (1, True)
+    assert graphkit("describe", "app.py", "--settings", "other.yaml", "--yaml").returncode == 0
+    assert "1 if a setting is wrong" in graphkit("describe", "--help").stdout
+
+
+@pytest.mark.parametrize(
     ("args", "code", "message"),
     [
         (["nothing.py"], 2, "there is no 'nothing.py'"),
