@@ -93,6 +93,16 @@ def test_extras_are_those_that_messages_and_the_readme_name() -> None:
     assert extras == {"all", "batch", "dev", "examples", "metrics", "notebook", "otel", "remote", "serve"}
 
 
+def test_what_a_server_needs_is_in_one_extra() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    serve, metrics = (
+        re.search(rf"^{name} = \[(.*?)\]$", project, re.MULTILINE | re.DOTALL) for name in ("serve", "metrics")
+    )
+    assert serve is not None
+    assert metrics is not None
+    assert metrics.group(1) in serve.group(1)
+
+
 def test_a_missing_extra_names_an_extra_that_exists() -> None:
     extras = set(importlib.metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or ())
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "graphkit").rglob("*.py"))

@@ -69,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Whether ``/docs`` and ``/openapi.json`` are there.
     metrics
         What ``/metrics`` tells: ``"off"``, ``"requests"``, ``"steps"`` (with histograms of every step), or ``"auto"``:
-        requests, where the extra ``metrics`` is installed.
+        requests, where prometheus_client is installed, which the extra ``serve`` brings.
     traces
         Whether OpenTelemetry spans are made, one for each request and step; needs the extra ``otel``. ``graphkit
         serve`` sends them as the variables ``OTEL_*`` of the environment say, unless the app has set that up.

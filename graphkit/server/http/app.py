@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -9,18 +10,18 @@ from typing import Any
 from graphkit.build.flow import RootFlowStep
 from graphkit.core import jsonlike
 from graphkit.core.current import CURRENT_EVENT
-from graphkit.core.errors import GraphkitError, told
+from graphkit.core.errors import GraphkitError, MissingExtra, told
 from graphkit.core.event import Event, Trigger
 from graphkit.runtime.bound import is_response
 from graphkit.server import dataplane
 from graphkit.server.graph_server import GraphServer, mock_server
-from graphkit.server.http import metrics
 from graphkit.server.http.bodies import Gone, Refused, read_body, unpack
 from graphkit.server.http.chunks import Chunks, form_of, is_stream
 from graphkit.server.http.cors import Cors
 from graphkit.server.http.deadline import Late
 from graphkit.server.http.keys import Keys
 from graphkit.server.http.logs import AccessLog, NamesSteps, log_failure
+from graphkit.server.http.metrics import Metrics
 from graphkit.server.http.observing import Observer, combined
 from graphkit.server.http.questions import HEALTH, Questions
 from graphkit.server.http.runner import Runner
@@ -142,10 +143,9 @@ class App:
         self._cors = Cors(settings.cors_origins) if settings.cors_origins else None
         self._observers: list[Observer] = []
         self._pages: dict[str, Callable[[], Answer]] = {}
-        if metrics.are_wanted(settings.metrics):
-            numbers = metrics.Metrics(self, self._questions.catalog, settings.metrics == "steps")
-            self.observe(numbers)
-            self._pages["/metrics"] = numbers.page
+        self._lacks = ""
+        if settings.metrics != "off":
+            self._add_metrics()
         server._on_failure = log_failure
         if settings.access_log:
             self.observe(AccessLog())
@@ -161,6 +161,19 @@ class App:
             own = server.parameters.get("allowed_data_urls") or ()
             own = (own,) if isinstance(own, str) else own
             server.parameters["allowed_data_urls"] = [*own, *settings.allowed_data_urls]
+
+    def _add_metrics(self) -> None:
+        """Count requests, or say what is missing for that where nobody has asked for it by name."""
+        try:
+            numbers = Metrics(self, self._questions.catalog, self.settings.metrics == "steps")
+        except MissingExtra as missing:
+            if self.settings.metrics != "auto":
+                raise
+            self._lacks = missing.message
+            self._pages["/metrics"] = lambda: refusal(501, self._lacks)
+        else:
+            self.observe(numbers)
+            self._pages["/metrics"] = numbers.page
 
     def observe(self, observer: Observer) -> None:
         """Let an observer know of every request from now on."""
@@ -398,6 +411,8 @@ class App:
     def start(self) -> None:
         """Bind the graph, which loads its models, and get ready; raises GraphError with everything that is wrong."""
         self.server._ready(check_names=True)
+        if self._lacks:
+            logging.getLogger("graphkit").warning("%s; the setting metrics=off does without", self._lacks)
 
     def end(self) -> None:
         """Prepare for the end: report as not ready, and let every answer close its connection."""

@@ -32,10 +32,15 @@ class Metrics:
         Returns the models that there are.
     steps
         Whether steps are timed, too.
+
+    Raises
+    ------
+    MissingExtra
+        If prometheus_client is not installed.
     """
 
     def __init__(self, app: Any, catalog: Callable[[], Catalog], steps: bool) -> None:
-        prometheus: Any = load("prometheus_client", "/metrics", "metrics")
+        prometheus: Any = load("prometheus_client", "/metrics", "serve")
         self._prometheus = prometheus
         self._catalog = catalog
         self._app = app

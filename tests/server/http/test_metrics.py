@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from graphkit import GraphServer, asgi_app, create_graph_server, new_flow
+from graphkit import GraphServer, MissingExtra, asgi_app, create_graph_server, new_flow
 from graphkit.server.settings import Settings
 from tests.server.http.served import Same, half_broken, models
 
@@ -126,6 +127,23 @@ def test_what_waits_in_a_step_is_told() -> None:
 def test_metrics_can_be_switched_off(asked: Callable[..., httpx.Response]) -> None:
     assert asked(models, "GET", "/metrics", Settings(metrics="off")).status_code == 404
     assert asked(models, "GET", "/metrics", Settings(api_keys=("k",))).status_code == 401
+
+
+def test_a_server_without_prometheus_says_what_to_install(
+    asked: Callable[..., httpx.Response], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)  # as if it were not installed
+    found = asked(models, "GET", "/metrics")
+    assert found.status_code == 501
+    assert "pip install 'graphkit-serving[serve]'" in found.json()["error"]
+    [line] = [record.getMessage() for record in caplog.records if record.name == "graphkit"]
+    assert line.startswith(found.json()["error"])
+    assert asked(models, "POST", INFER, json={"inputs": [[1, 2]]}).status_code == 200
+    caplog.clear()
+    assert asked(models, "GET", "/metrics", Settings(metrics="off")).status_code == 404
+    assert not caplog.records
+    with pytest.raises(MissingExtra, match="serve"):
+        asgi_app(models, Settings(metrics="requests"))
 
 
 def test_several_workers_are_added_up(serving: Callable[..., Any]) -> None:
