@@ -52,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     timeout_s
         How long an answer may take (504), and the next chunk of a streamed one; 0 is no limit.
     max_in_flight
-        More requests at a time, per worker, are refused with 429.
+        More requests at a time, per worker, are refused with 429; not so ``/metrics`` and questions about health.
     threads
         How many threads of a worker run what does not await, and is not quick enough to share one.
     drain_s, graceful_s

@@ -143,6 +143,8 @@ class App:
         self._cors = Cors(settings.cors_origins) if settings.cors_origins else None
         self._observers: list[Observer] = []
         self._pages: dict[str, Callable[[], Answer]] = {}
+        # what is answered also when the server is full, which is when operators look
+        self._always = HEALTH if settings.metrics == "off" else HEALTH | {"/metrics"}
         self._lacks = ""
         if settings.metrics != "off":
             self._add_metrics()
@@ -283,7 +285,7 @@ class App:
         ):
             challenge = ((b"www-authenticate", b'Bearer realm="graphkit"'),)
             return refusal(401, "a key is needed: Authorization: Bearer KEY, or X-API-Key: KEY", challenge)
-        if self.in_flight > self.settings.max_in_flight and path not in HEALTH:
+        if self.in_flight > self.settings.max_in_flight and path not in self._always:
             return refusal(429, "too many requests at a time", ((b"retry-after", b"1"),))
         return None
 

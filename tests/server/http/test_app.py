@@ -126,6 +126,7 @@ def test_more_requests_than_allowed_at_a_time_are_told_to_come_back() -> None:
             for _ in range(50):
                 await asyncio.sleep(0)
             assert (await client.get("/v2/health/live")).status_code == 200
+            assert "graphkit_requests_in_flight" in (await client.get("/metrics")).text
             release.set()
             found = await asyncio.gather(*jobs)
             after = await client.post("/", json="after")
@@ -137,6 +138,34 @@ def test_more_requests_than_allowed_at_a_time_are_told_to_come_back() -> None:
     assert sorted(answer.status_code for answer in found) == [200, 200, 200, 200, 429, 429]
     assert all(answer.headers["retry-after"] == "1" for answer in found if answer.status_code == 429)
     assert found[-1].text == "after"
+
+
+@pytest.mark.parametrize(("metrics", "expected"), [("requests", [401, 200]), ("off", [401, 429])])
+def test_a_full_server_tells_its_numbers_to_those_who_have_a_key(metrics: str, expected: list[int]) -> None:
+    release = asyncio.Event()
+
+    async def wait(body: Any) -> Any:
+        await release.wait()
+
+    graph = new_flow()
+    graph.to(wait).respond()
+
+    async def statuses() -> list[int]:
+        app = asgi_app(graph, Settings(max_in_flight=1, api_keys=("k",), metrics=metrics))
+        app.start()
+        transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # as in conftest
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            job = asyncio.ensure_future(client.post("/", json=1, headers={"x-api-key": "k"}))
+            for _ in range(50):
+                await asyncio.sleep(0)
+            asked = [{}, {"x-api-key": "k"}]
+            found = [(await client.get("/metrics", headers=headers)).status_code for headers in asked]
+            release.set()
+            await job
+        app.close()
+        return found
+
+    assert asyncio.run(statuses()) == expected
 
 
 def test_an_answer_that_takes_too_long_is_given_up(asked: Ask) -> None:
