@@ -79,6 +79,10 @@ a file, or in GRAPHKIT_API_KEYS. An empty variable counts as not set, but never 
 Relative names of files count from the folder of the settings.yaml that they stand in, else from the working directory.
 
 \b
+Each answer tells the id of its request in X-Request-Id: the one that the client sent, or a new one. The log, its access
+log and spans know the request by that id.
+
+\b
 SIGTERM and Ctrl-C end it after every request that was taken is answered.
 
 \b

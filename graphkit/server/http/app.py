@@ -26,13 +26,16 @@ from graphkit.server.http.observing import Observer, combined
 from graphkit.server.http.questions import HEALTH, Questions
 from graphkit.server.http.runner import Runner
 from graphkit.server.http.wire import (
+    REQUEST_ID,
     Answer,
+    Headers,
     Receive,
     Scope,
     Send,
     accepts_gzip,
     compress,
     header_pairs,
+    headers_of,
     is_sendable,
     refusal,
 )
@@ -198,8 +201,7 @@ class App:
             if self._observers:
                 await self._observed(scope, receive, send)
             else:
-                headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-                await self._http(scope, headers, receive, send, None)
+                await self._http(scope, headers_of(scope), receive, send, None)
         elif kind == "lifespan":
             await self._lifespan(receive, send)
         elif kind == "websocket":
@@ -208,7 +210,7 @@ class App:
 
     async def _observed(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request while observers look on."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = headers_of(scope)
         observers, traces = [], []
         for observer in self._observers:
             token = observer.began(scope, headers)
@@ -252,16 +254,16 @@ class App:
         least = self.settings.gzip_min_bytes
         if least and len(answer.body) >= least and accepts_gzip(headers.get("accept-encoding", "")):
             compress(answer)
-        answer.headers += self._extra(headers)
+        answer.headers += self._extra(headers, answer.headers)
         head = answer.head()
         await send({"type": "http.response.start", "status": answer.status, "headers": head})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
-    def _extra(self, headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
-        """Return the headers that every answer to a request gets."""
+    def _extra(self, headers: dict[str, str], own: Headers) -> Headers:
+        """Return the headers that every answer to a request gets beside its own."""
         extra = []
-        request_id = headers.get("x-request-id")
-        if request_id is not None and is_sendable(request_id):
+        request_id = headers[REQUEST_ID]
+        if is_sendable(request_id) and not (own and any(name == b"x-request-id" for name, _ in own)):
             extra.append((b"x-request-id", request_id.encode("latin-1")))
         if self._questions.draining:
             extra.append((b"connection", b"close"))
@@ -324,7 +326,7 @@ class App:
             headers,
             "GET" if method == "HEAD" else method,
             path,
-            headers.get("x-request-id"),
+            headers[REQUEST_ID],
             _TRIGGER,
         )
         event._trace = trace
@@ -364,9 +366,9 @@ class App:
                 raise
             except Exception as exc:  # nothing has been sent yet
                 return refusal(getattr(exc, "status", 500), self._told(exc))
-            head = [(b"content-type", form.content_type), (b"cache-control", b"no-store"), *self._extra(headers)]
-            if response is not None:
-                head += header_pairs(response.headers or {})
+            own = [] if response is None else header_pairs(response.headers or {})
+            head = [(b"content-type", form.content_type), (b"cache-control", b"no-store"), *self._extra(headers, own)]
+            head += own
             status = 200 if response is None else int(response.status_code)
             await send({"type": "http.response.start", "status": status, "headers": head})
             await chunks.send(send, receive, form, self._told)

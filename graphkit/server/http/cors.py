@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from graphkit.server.http.wire import Answer, Headers
+from graphkit.server.http.wire import REQUEST_ID, Answer, Headers
+
+# Of the headers of an answer, pages may read only the simplest; this one is for their users' complaints.
+_EXPOSED = (b"access-control-expose-headers", REQUEST_ID.encode())
 
 
 class Cors:
@@ -29,9 +32,9 @@ class Cors:
     def headers(self, origin: str | None) -> Headers:
         """Return what an answer to a page of an origin says."""
         if "*" in self._origins:
-            return [(b"access-control-allow-origin", b"*")]
+            return [(b"access-control-allow-origin", b"*"), _EXPOSED]
         if origin in self._origins and origin is not None:
-            return [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"origin")]
+            return [(b"access-control-allow-origin", origin.encode("latin-1")), _EXPOSED, (b"vary", b"origin")]
         return [(b"vary", b"origin")]
 
     def preflight(self, headers: dict[str, str]) -> Answer | None:

@@ -15,6 +15,7 @@ from graphkit.core import jsonlike
 from graphkit.core.current import CURRENT_STEP, request_id
 from graphkit.runtime.user_code import own_exception, user_traceback
 from graphkit.server.http.log_output import LogOutput
+from graphkit.server.http.wire import REQUEST_ID
 from graphkit.server.settings import Settings
 
 # What every record has; anything else was given to it as an extra.
@@ -102,8 +103,8 @@ class AccessLog:
     """An observer of requests that logs each of them, when it was answered."""
 
     def began(self, scope: Any, headers: Mapping[str, str]) -> str | None:
-        """Note the request's id, if its client has given it one."""
-        return headers.get("x-request-id")
+        """Note the request's id."""
+        return headers.get(REQUEST_ID)
 
     def trace(self, token: str | None) -> None:
         """Return nothing: steps are of no interest."""

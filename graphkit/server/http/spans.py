@@ -16,6 +16,7 @@ from graphkit.core.errors import GraphError, MissingExtra, either, nearest, told
 from graphkit.models.v2 import V2ModelServer
 from graphkit.runtime.user_code import own_exception, user_traceback
 from graphkit.server.http.logs import name_of
+from graphkit.server.http.wire import REQUEST_ID
 
 _EXPORTERS = ("otlp", "console", "none")
 
@@ -46,8 +47,8 @@ class Spans:
         if not self.api.get_current_span(around).get_span_context().is_valid:
             parent = self._propagate.extract(headers, around)
         attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}
-        if "x-request-id" in headers:
-            attributes["graphkit.request.id"] = headers["x-request-id"]
+        if REQUEST_ID in headers:
+            attributes["graphkit.request.id"] = headers[REQUEST_ID]
         span = self.tracer.start_span(
             scope["method"], context=parent, kind=self.api.SpanKind.SERVER, attributes=attributes
         )

@@ -231,6 +231,7 @@ def test_origins_that_are_allowed_may_ask(asked: Ask, allowed: Any, origin: str,
     assert found.status_code == 200
     for answer in (preflight, found):
         assert answer.headers.get("access-control-allow-origin") == told
+        assert answer.headers.get("access-control-expose-headers") == (None if told is None else "x-request-id")
     if told is not None:
         assert preflight.headers["access-control-allow-headers"] == "x-api-key"
 
@@ -381,6 +382,52 @@ def test_web_sockets_are_closed_politely() -> None:
 
     asyncio.run(connect())
     assert sent[0]["type"] == "websocket.close"
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({"x-request-id": "r-1"}, "r-1"),
+        ({"x-request-id": "r-1", "x-event-id": "e-1"}, "r-1"),
+        ({"x-event-id": "e-1"}, "e-1"),
+        ({"mlrun_event_id": "e-1"}, "e-1"),
+        ({"x-request-id": ""}, None),
+        ({}, None),
+    ],
+)
+def test_every_answer_tells_the_id_of_its_request(asked: Ask, sent: dict[str, str], expected: str | None) -> None:
+    seen = []
+
+    def step(event: Any) -> Any:
+        seen.append(event.id)
+        if event.body == "fail":
+            raise ValueError("no")
+        own = {"x-request-id": "own"} if event.body == "own" else {}
+        return graphkit.Response(headers=own, body=(str(n) for n in range(3)) if event.body == "chunks" else "whole")
+
+    graph = new_flow()
+    graph.to(step, full_event=True).respond()
+    for body in ("ok", "fail", "chunks"):
+        found = asked(graph, "POST", "/", json=body, headers=sent)
+        assert found.headers.get_list("x-request-id") == [expected or seen[-1]]
+        assert expected is not None or re.fullmatch("[0-9a-f]{32}", seen[-1])
+    assert asked(graph, "POST", "/", json="own", headers=sent).headers.get_list("x-request-id") == ["own"]
+    for settings in (Settings(max_body_bytes=1), Settings(api_keys=("k",)), Settings(metrics="off")):
+        found = asked(graph, "POST", "/", settings, json="ok", headers=sent)
+        assert found.headers["x-request-id"] == (expected or found.headers["x-request-id"])
+
+
+def test_an_answer_that_took_too_long_tells_the_id_that_its_steps_have_logged(asked: Ask) -> None:
+    seen = []
+
+    async def hang(event: Any) -> Any:
+        seen.append(event.id)
+        await asyncio.sleep(20)
+
+    graph = new_flow()
+    graph.to(hang, full_event=True).respond()
+    found = asked(graph, "POST", "/", Settings(timeout_s=0.2), json=1)
+    assert (found.status_code, found.headers["x-request-id"]) == (504, seen[0])
 
 
 def test_headers_that_would_break_the_answer_are_left_out(asked: Ask) -> None:

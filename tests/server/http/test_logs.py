@@ -148,8 +148,8 @@ def test_a_request_without_an_id_gets_the_one_of_its_event(own: Any, asked: Aske
     server = create_graph_server()
     server.add_model("m", class_name=Noting)
     log = own()
-    answer = asked(server, "POST", "/v2/models/m/infer", json={"inputs": [1]}).json()
-    assert [line["request_id"] for line in log.lines()] == [answer["id"]]
+    answer = asked(server, "POST", "/v2/models/m/infer", json={"inputs": [1]})
+    assert [line["request_id"] for line in log.lines()] == [answer.json()["id"]] == [answer.headers["x-request-id"]]
 
 
 def test_models_that_run_in_threads_or_share_calls_are_known_too(own: Any, asked: Asked) -> None:
@@ -191,7 +191,7 @@ def test_each_request_is_logged_where_that_is_wanted(own: Any, asked: Asked) -> 
     log = own(name="graphkit.access")
     settings = Settings(access_log=True)
     asked(server, "POST", "/v2/models/m/infer", settings, json={"inputs": [1]}, headers={"x-request-id": "r-1"})
-    asked(server, "GET", "/v2/models/n", settings)
+    unknown = asked(server, "GET", "/v2/models/n", settings)
     first, second = log.lines()
     assert first["duration_ms"] > 0
     found = {name: first[name] for name in ("message", "method", "path", "status", "request_id", "client")}
@@ -204,7 +204,7 @@ def test_each_request_is_logged_where_that_is_wanted(own: Any, asked: Asked) -> 
         "client": "127.0.0.1",
     }
     assert first["bytes"] > 10
-    assert second["status"] == 404
+    assert (second["status"], second["request_id"]) == (404, unknown.headers["x-request-id"])
     asked(server, "GET", "/v2/models/m", Settings())
     assert len(log.lines()) == 2
 

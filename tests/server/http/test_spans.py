@@ -104,6 +104,11 @@ def test_a_request_has_a_span_with_spans_of_its_steps_below_it(asked: Asked, spa
     assert request.start_time <= model.start_time <= model.end_time <= request.end_time
 
 
+def test_a_span_knows_a_request_by_the_id_that_its_client_is_told(asked: Asked, spans: Any) -> None:
+    answer = asked(router(m=Twice), "POST", "/v2/models/m/infer", ON, json={"inputs": [1]})
+    assert spans()["POST"].attributes["graphkit.request.id"] == answer.headers["x-request-id"] == answer.json()["id"]
+
+
 @pytest.mark.parametrize("engine", ["sync", "async"])
 def test_a_failure_is_told_on_the_step_at_fault_without_secrets(asked: Asked, spans: Any, engine: str) -> None:
     graph = new_flow(engine=engine)
