@@ -72,7 +72,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         requests, where prometheus_client is installed, which the extra ``serve`` brings.
     traces
         Whether OpenTelemetry spans are made, one for each request and step; needs the extra ``otel``. ``graphkit
-        serve`` sends them as the variables ``OTEL_*`` of the environment say, unless the app has set that up.
+        serve`` sends them as the variables ``OTEL_*`` of the environment say, unless the app has set that up; lines of
+        its log that are written within a span tell the span's ``trace_id`` and ``span_id``.
     log_steps
         Whether lines that steps log name the step. Every request is then looked on at, which takes time.
     access_log

@@ -32,16 +32,23 @@ class Lines(logging.Formatter):
     ----------
     redact
         Takes secrets out of texts and plain data.
+
+    Attributes
+    ----------
+    span
+        Returns the ids of the span that a line is logged in, where there are spans.
     """
 
     def __init__(self, redact: Callable[[Any], Any] | None = None, fmt: str | None = None) -> None:
         super().__init__(fmt)
         self.redact = redact
+        self.span: Callable[[], Mapping[str, str]] | None = None
 
     def fields(self, record: logging.LogRecord, more: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a record tells beside its message: request, step, and extras (``more`` among them)."""
+        """Return what a record tells beside its message: request, step, span, and extras (``more`` among them)."""
         given = {name: value for name, value in vars(record).items() if name not in _USUAL and name not in _UNWANTED}
-        found = {"request_id": request_id(), "step": CURRENT_STEP.get() or None, **given, **more}
+        span = {} if self.span is None else self.span()
+        found = {"request_id": request_id(), "step": CURRENT_STEP.get() or None, **span, **given, **more}
         return {name: value for name, value in found.items() if value is not None}
 
     def redacted(self, value: Any) -> Any:
@@ -52,8 +59,9 @@ class Lines(logging.Formatter):
 class JsonLines(Lines):
     """Writes a record as one line of JSON.
 
-    ``time``, ``level``, ``logger`` and ``message``; where they are known ``request_id`` and ``step``; then what was
-    given as ``extra``, or as key-value pairs to ``context.logger``; the traceback as ``exception``.
+    ``time``, ``level``, ``logger`` and ``message``; where they are known ``request_id``, ``step``, and the span's
+    ``trace_id`` and ``span_id``; then what was given as ``extra``, or as key-value pairs to ``context.logger``; the
+    traceback as ``exception``.
 
     Examples
     --------

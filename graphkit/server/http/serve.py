@@ -55,9 +55,10 @@ class Factory:
         """Return the application; a target that cannot be opened ends the process."""
         logs = set_up_logs(self.settings)
         if self.settings.traces:
-            from graphkit.server.http.spans import set_up_spans
+            from graphkit.server.http.spans import set_up_spans, span_here
 
             set_up_spans()
+            logs.span = span_here
         if metrics.is_installed():
             metrics.share_if_wanted()  # before the graph's own code makes metrics
         try:

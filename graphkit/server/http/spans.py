@@ -207,6 +207,18 @@ def _attributes(step: Any) -> dict[str, Any]:
     return attributes
 
 
+def span_here() -> dict[str, str]:
+    """Return the ids of the current span, as W3C Trace Context writes them; nothing outside of any.
+
+    >>> span_here()
+    {}
+    """
+    context = _load("trace").get_current_span().get_span_context()
+    if not context.is_valid:
+        return {}
+    return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+
+
 def set_up_spans(environ: Mapping[str, str] | None = None) -> None:
     """Send the process's spans as the environment says, unless somebody has set that up already.
 

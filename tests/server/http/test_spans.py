@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +20,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from graphkit import FlowStep, GraphServer, V2ModelServer, asgi_app, create_graph_server, new_flow
-from graphkit.server.http.spans import set_up_spans
+from graphkit.server.http.logs import JsonLines
+from graphkit.server.http.spans import set_up_spans, span_here
 from graphkit.server.settings import Settings
 
 ON = Settings(traces=True, metrics="off")
@@ -107,6 +111,38 @@ def test_a_request_has_a_span_with_spans_of_its_steps_below_it(asked: Asked, spa
 def test_a_span_knows_a_request_by_the_id_that_its_client_is_told(asked: Asked, spans: Any) -> None:
     answer = asked(router(m=Twice), "POST", "/v2/models/m/infer", ON, json={"inputs": [1]})
     assert spans()["POST"].attributes["graphkit.request.id"] == answer.headers["x-request-id"] == answer.json()["id"]
+
+
+@pytest.mark.parametrize("settings", [ON, Settings(traces=True, run_in="loop", access_log=True)])
+def test_lines_of_the_log_tell_the_span_that_they_are_written_in(asked: Asked, spans: Any, settings: Settings) -> None:
+    def notes(x: Any) -> Any:
+        logging.getLogger("graphkit").warning("noted")
+        if x:
+            raise ValueError("no")
+        return x
+
+    graph = new_flow()
+    graph.to(notes, name="notes").respond()
+    formatter = JsonLines()
+    formatter.span = span_here
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(formatter)
+    logging.getLogger("graphkit").addHandler(handler)
+    try:
+        asked(graph.to_mock_server(), "POST", "/", settings, json=1)
+        logging.getLogger("graphkit").warning("outside")
+    finally:
+        logging.getLogger("graphkit").removeHandler(handler)
+    lines = {line["message"]: line for line in map(json.loads, out.getvalue().splitlines())}
+    found = {name: f"{span.context.span_id:016x}" for name, span in spans().items()}
+    (trace_id,) = {f"{span.context.trace_id:032x}" for span in spans().values()}
+    assert lines["noted"]["span_id"] == found["notes"]
+    assert lines["step 'notes' failed: ValueError: no"]["span_id"] == found["POST"]
+    if settings.access_log:
+        assert lines["POST / 500"]["span_id"] == found["POST"]
+    assert {line["trace_id"] for line in lines.values() if "span_id" in line} == {trace_id}
+    assert "trace_id" not in lines["outside"]
 
 
 @pytest.mark.parametrize("engine", ["sync", "async"])
@@ -234,3 +270,14 @@ def test_a_provider_that_the_app_has_set_stays(exporter: InMemorySpanExporter) -
     before = trace.get_tracer_provider()
     set_up_spans({"OTEL_TRACES_EXPORTER": "console"})
     assert trace.get_tracer_provider() is before
+
+
+def test_the_log_of_a_server_tells_spans_too(serving: Callable[..., Any]) -> None:
+    environment = {"OTEL_TRACES_EXPORTER": "none"}  # what is told is the client's own span then
+    served = serving("worker", environment, traces=True, access_log=True, log_level="info")
+    headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+    assert httpx.post(served.url, json={"number": 1}, headers=headers).status_code == 200
+    served.stop()
+    lines = [json.loads(line) for line in served.log.read_text().splitlines()]
+    assert [line["trace_id"] for line in lines if line["message"] == "POST / 200"] == [TRACE]
+    assert "trace_id" not in lines[0]
