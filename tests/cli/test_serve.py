@@ -150,6 +150,51 @@ def test_an_address_that_is_taken_is_told(app: Path, graphkit):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("more", [[], ["--workers", "2"], ["--reload"]], ids=["one", "two", "reload"])
+def test_a_socket_that_cannot_be_made_is_told_in_one_line(app: Path, graphkit, more):
+    done = graphkit("serve", "app.py", "--uds", "none/s.sock", *more)
+    assert done.stderr.startswith("Error: uds '")
+    assert done.stderr.endswith("none/s.sock': a socket cannot be made there: No such file or directory\n")
+    assert done.returncode == 1
+    done = graphkit("serve", "app.py", "--uds", "app.py", *more)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "Address already in use" in done.stderr
+    assert app.read_text()  # and is left alone
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_socket_of_a_server_that_was_killed_is_no_hindrance(app: Path, environment, tmp_path, workers, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the whole name may be too long for a socket
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind("s.sock")
+    command = [sys.executable, "-m", "graphkit", "serve", "app.py", "--uds", "s.sock", "--workers", str(workers)]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
+        try:
+            end = time.monotonic() + 30
+            while process.poll() is None and time.monotonic() < end:
+                with socket.socket(socket.AF_UNIX) as asking:
+                    if asking.connect_ex("s.sock") == 0:
+                        break
+                time.sleep(0.1)
+            with httpx.Client(transport=httpx.HTTPTransport(uds="s.sock"), timeout=20) as client:
+                assert client.post("http://localhost/", json={"x": 4}).json() == {"twice": 8}
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("more", [[], ["--workers", "2"], ["--reload"]], ids=["one", "two", "reload"])
+def test_a_certificate_that_is_not_there_is_told_in_one_line(app: Path, graphkit, tmp_path, more):
+    done = graphkit("serve", "app.py", "--tls-cert", "cert.pem", "--tls-key", "app.py", *more)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "Error: 2 problems:",
+        f"  - tls_cert '{tmp_path / 'cert.pem'}' cannot be read: No such file or directory",
+        f"  - tls_key '{app}' is no PEM file",
+    ]
+
+
 def test_secrets_are_no_flags(graphkit):
     told = graphkit("serve", "--help").stdout
     assert "--api-keys-file" in told

@@ -18,6 +18,7 @@ from graphkit.core.extras import load
 from graphkit.server.http import metrics
 from graphkit.server.http.app import App, as_server
 from graphkit.server.http.logs import set_up_logs
+from graphkit.server.http.trying import try_start
 from graphkit.server.settings import Settings
 
 _STARTUP_FAILURE = 3  # what uvicorn takes for a reason not to start a worker again
@@ -91,7 +92,8 @@ def serve(target: Any, settings: Settings | None = None, module: str | None = No
     Raises
     ------
     GraphError
-        If the target cannot be opened, the address cannot be bound, or settings do not fit together.
+        If the target cannot be opened, the address cannot be bound, a certificate cannot be used, or settings do not
+        fit together.
     MissingExtra
         If the extra ``serve`` is not installed.
     """
@@ -104,6 +106,7 @@ def serve(target: Any, settings: Settings | None = None, module: str | None = No
             "several workers, and reload, open what they serve themselves: name it, as in serve('app/') or "
             "serve('module:attribute')"
         )
+    try_start(settings)
     set_up_logs(settings)
     factory = Factory(str(target) if text else as_server(target), settings, module)
     config = uvicorn.Config(factory, **_options(settings))
