@@ -48,8 +48,9 @@ def test_an_empty_variable_does_not_open_a_server_that_wants_keys(app: Path, wri
     assert "the variable GRAPHKIT_API_KEYS is empty" in done.stderr
 
 
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_graph_is_served_until_it_is_told_to_end(app: Path, write, environment, tmp_path, workers):
+def test_a_graph_is_served_until_it_is_told_to_end(app: Path, write, environment, tmp_path, workers, end):
     port = free_port()
     write("settings.yaml", f"server: {{port: 1, workers: {workers}, drain_s: 0}}")
     environment = {**environment, "GRAPHKIT_PORT": str(port), "GRAPHKIT_API_KEYS": "s3cret"}
@@ -59,8 +60,9 @@ def test_a_graph_is_served_until_it_is_told_to_end(app: Path, write, environment
             url = f"http://127.0.0.1:{port}"
             assert answer_of(url, {"x": 4}, {"x-api-key": "s3cret"}).json() == {"twice": 8}
             assert answer_of(url, {"x": 4}, {}).status_code == 401
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            process.send_signal(end)
+            _, log = process.communicate(timeout=20)
+            assert (process.returncode, log) == (0, "")
         finally:
             process.kill()
 
