@@ -22,7 +22,7 @@ from graphkit.server.http.deadline import Late
 from graphkit.server.http.keys import Keys
 from graphkit.server.http.logs import AccessLog, NamesSteps, log_failure
 from graphkit.server.http.metrics import Metrics
-from graphkit.server.http.observing import Observer, combined
+from graphkit.server.http.observing import ANSWERED_BY, Observer, combined
 from graphkit.server.http.questions import HEALTH, Questions
 from graphkit.server.http.runner import Runner
 from graphkit.server.http.wire import (
@@ -45,6 +45,8 @@ from graphkit.server.settings import Settings
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _ALLOW = ((b"allow", b"DELETE, GET, HEAD, PATCH, POST, PUT"),)
 _TRIGGER = Trigger("http", "http")
+# Paths that name no model; the body may.
+_SILENT = frozenset({"", "/", "/v2/models", "/v2/models/"})
 _MSGPACK = b"application/msgpack"
 _GONE = 499  # nobody gets this one: it is for logs and metrics, as nginx has it
 
@@ -334,6 +336,8 @@ class App:
         if scope["query_string"]:
             event.query = scope["query_string"].decode("latin-1")  # type: ignore[attr-defined]  # events take more
         result = await self._runner.run(event)
+        if path in _SILENT and type(result) is dict:
+            scope[ANSWERED_BY] = result.get("model_name")
         if type(result) is not dict and (is_stream(result) or (is_response(result) and is_stream(result.body))):
             return await self._send_chunks(result, headers, receive, send)
         return self._answer_of(result, event, headers)

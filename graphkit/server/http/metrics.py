@@ -10,6 +10,8 @@ from typing import Any
 
 from graphkit.core.extras import load
 from graphkit.server.catalog import Catalog
+from graphkit.server.http.logs import name_of
+from graphkit.server.http.observing import ANSWERED_BY
 from graphkit.server.http.wire import Answer, Scope
 
 #: Names the folder through which several workers add up their metrics; read by prometheus_client when it is imported.
@@ -66,8 +68,8 @@ class Metrics:
         if steps:
             self._step_seconds = make("Histogram", "step_seconds", "Time of a step.", ("step",), buckets=_SECONDS)
             self._step_errors = make("Counter", "step_errors", "Failures of a step.", ("step",))
-        self._uncounted: list[tuple[str, str, int, float]] = []
-        self._models: dict[str, str] = {}
+        self._uncounted: list[tuple[str, Any, str, int, float]] = []
+        self._models: dict[tuple[str, Any], str] = {}
         self._known: dict[tuple[str, str, int], tuple[Any, Any]] = {}
 
     # ---- requests -------------------------------------------------------------------------------------------
@@ -85,10 +87,10 @@ class Metrics:
         """Note that a request was answered."""
         if self._shared:
             self._in_flight.dec()
-            self._count(scope["path"], scope["method"], status, seconds)
+            self._count(scope["path"], scope.get(ANSWERED_BY), scope["method"], status, seconds)
             return
         # counted in one go: one by one, between requests, it costs several times as much
-        self._uncounted.append((scope["path"], scope["method"], status, seconds))
+        self._uncounted.append((scope["path"], scope.get(ANSWERED_BY), scope["method"], status, seconds))
         if len(self._uncounted) >= _MOST_UNCOUNTED:
             self._count_up()
 
@@ -97,8 +99,8 @@ class Metrics:
         for request in uncounted:
             self._count(*request)
 
-    def _count(self, path: str, asked: str, status: int, seconds: float) -> None:
-        key = self._model_of(path), asked, status
+    def _count(self, path: str, answered_by: Any, asked: str, status: int, seconds: float) -> None:
+        key = self._model_of(path, answered_by), asked, status
         children = self._known.get(key)
         if children is None:
             model, method, _ = key
@@ -109,9 +111,13 @@ class Metrics:
         children[0].inc()
         children[1].observe(seconds)
 
-    def _model_of(self, path: str) -> str:
-        """Return the name of the model that a path asks for; empty where it asks for none that there is."""
-        name = self._models.get(path)
+    def _model_of(self, path: str, answered_by: Any) -> str:
+        """Return the name of the model that a path asks for, else of the one that says that it has answered.
+
+        Empty where there is none of that name.
+        """
+        asked = path, answered_by if type(answered_by) is str else None  # what is in an answer may be anything
+        name = self._models.get(asked)
         if name is None:
             if len(self._models) >= _MOST_PATHS:
                 self._models.clear()  # clients make up paths
@@ -120,7 +126,9 @@ class Metrics:
             name = served.name if served is not None else ""
             if not name and not catalog.routers and not path.startswith(_OWN):
                 name = catalog.names()[0]  # a flow takes whatever path there is
-            self._models[path] = name
+            if not name and answered_by in (*catalog.names(), *(router.name for router in catalog.routers)):
+                name = answered_by
+            self._models[asked] = name
         return name
 
     # ---- telling --------------------------------------------------------------------------------------------
@@ -147,13 +155,13 @@ class Metrics:
         catalog = self._catalog()
         for served in catalog.all():
             self._ready.labels(served.name, served.version).set(float(served.ready))
-        for path, step in catalog.bound.steps.items():
+        for step in catalog.bound.steps.values():
             if step.kind == "queue" and hasattr(step.object, "__len__"):
-                self._depth.labels(path).set(len(step.object))
+                self._depth.labels(name_of(step)).set(len(step.object))
             elif isinstance(getattr(step.object, "pending", None), int):
-                self._depth.labels(path).set(step.object.pending)
+                self._depth.labels(name_of(step)).set(step.object.pending)
             elif getattr(step.object, "batcher", None) is not None:
-                self._depth.labels(path).set(step.object.batcher.waiting)
+                self._depth.labels(name_of(step)).set(step.object.batcher.waiting)
 
 
 class Timed:
@@ -185,7 +193,7 @@ class StepTimer:
     def leave(self, entry: Timed, result: Any) -> None:
         """Note that a step ended."""
         step = entry.step
-        self._seconds.labels(step.path or step.name).observe(perf_counter() - entry.began)
+        self._seconds.labels(name_of(step)).observe(perf_counter() - entry.began)
 
     def fail(self, entry: Timed, exc: BaseException) -> None:
         """Note that a step failed."""
@@ -194,7 +202,7 @@ class StepTimer:
         entry.failed = True
         self.leave(entry, None)
         step = entry.step
-        self._errors.labels(step.path or step.name).inc()
+        self._errors.labels(name_of(step)).inc()
 
     def came(self, event: Any, source: Any) -> None:
         """Note nothing: where an event comes from does not count."""

@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 from graphkit.server.http.wire import Scope
 
+#: The key of a scope under which the model stands that says that it has answered, where the path names none.
+ANSWERED_BY = "graphkit.answered_by"
+
 
 class Observer(Protocol):
     """Is told of every request."""

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from graphkit import GraphServer, MissingExtra, asgi_app, create_graph_server, new_flow
+from graphkit import GraphServer, MissingExtra, asgi_app, create_graph_server, new_flow, new_router
 from graphkit.server.settings import Settings
 from tests.server.http.served import Same, half_broken, models
 
@@ -54,6 +54,30 @@ def test_requests_are_counted_by_model_and_status() -> None:
     assert found["graphkit_requests_total{method=GET,model=,status=404}"] == 1
     assert found["graphkit_request_seconds_count{model=linear}"] == 4
     assert found["graphkit_requests_in_flight{}"] == 1  # the question itself
+
+
+@pytest.mark.parametrize("path", ["/", "/v2/models/"])
+def test_a_model_that_the_body_names_is_counted(path: str) -> None:
+    tensor = {"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [1, 2]}
+    bodies: list[Any] = [
+        {"inputs": [[1, 2]], "model": "linear", "operation": "infer"},
+        {"inputs": [tensor], "model": "linear", "operation": "infer"},
+        {"inputs": [[1, 2]], "model": "versioned:1", "operation": "infer"},
+        {"inputs": [[1, 2]], "model": "unknown", "operation": "infer"},
+    ]
+    found = told(models, [("POST", path, body) for body in bodies])
+    assert found["graphkit_requests_total{method=POST,model=linear,status=200}"] == 2
+    assert found["graphkit_requests_total{method=POST,model=versioned,status=200}"] == 1
+    assert found["graphkit_requests_total{method=POST,model=,status=404}"] == 1
+
+
+def test_answers_make_no_names_of_models_up() -> None:
+    graph = new_flow()
+    graph.to(name="say", handler="({'model_name': event})").to("*", name="inner").respond()
+    graph["inner"].add_route("one", handler="(event)")
+    found = told(graph, [("POST", "/", body) for body in ("one", "two", ["three"], {"four": 4})])
+    assert found["graphkit_requests_total{method=POST,model=one,status=200}"] == 1
+    assert found["graphkit_requests_total{method=POST,model=,status=200}"] == 3
 
 
 def test_models_that_are_not_ready_are_told() -> None:
@@ -110,6 +134,12 @@ def test_failures_are_counted_by_step() -> None:
 def test_routes_are_steps() -> None:
     found = told(models, [("POST", INFER, {"inputs": [[1, 2]]})], metrics="steps")
     assert found["graphkit_step_seconds_count{step=linear}"] == 1
+    assert found["graphkit_step_seconds_count{step=router}"] == 1  # which has no name here; spans call it the same
+    assert "graphkit_step_seconds_count{step=}" not in found
+    named = new_router(name="shop")
+    named.add_route("same", class_name=Same)
+    found = told(GraphServer(named), [("POST", "/v2/models/same/infer", {"inputs": [1]})], metrics="steps")
+    assert found["graphkit_step_seconds_count{step=shop}"] == 1
 
 
 def test_steps_are_not_timed_otherwise() -> None:
