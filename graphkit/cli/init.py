@@ -24,7 +24,8 @@ _FILES = {
     epilog="""\b
 Examples
   graphkit init demo
-  cd demo && graphkit test . && graphkit plot . && graphkit run . -i rows.csv -o scored.csv --keep name
+  cd demo && graphkit test . && graphkit plot .
+  graphkit run . -i rows.csv -o scored.csv --columns sepal_length,sepal_width,petal_length,petal_width --keep name
 
 \b
 Exit status: 0, or 2 if there is something of that name already."""
