@@ -160,7 +160,7 @@ def _stat(source: Path, output: Path, overwrite: bool) -> list[int]:
     if output.exists() and source.samefile(output):
         raise GraphError(f"{str(source)!r} is both the input and the output")
     if output.exists() and not overwrite:
-        raise GraphError(f"{str(output)!r} is there already; --overwrite (overwrite=True) replaces it")
+        raise GraphError(f"{str(output)!r} is there already; overwrite=True replaces it")
     return [stat.st_size, stat.st_mtime_ns]
 
 

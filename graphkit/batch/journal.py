@@ -175,14 +175,14 @@ class Journal:
         if asked:
             raise GraphError(
                 f"a run into {str(self._output)!r} was interrupted that was asked for something else "
-                f"({', '.join([*asked, *changed])}): go on with what was asked then, or begin anew with --restart "
-                f"(restart=True)"
+                f"({', '.join([*asked, *changed])}): go on with what was asked then, or begin anew with "
+                f"restart=True"
             )
         if changed:
             raise GraphError(
                 f"a run into {str(self._output)!r} was interrupted, and what answers has changed since "
                 f"({'; '.join(changed)}), so that some rows would have old answers and some new ones: go on with what "
-                f"was there then, or begin anew with --restart (restart=True)"
+                f"was there then, or begin anew with restart=True"
             )
 
 

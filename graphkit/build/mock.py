@@ -102,7 +102,7 @@ class MockServerMixin:
         folder
             Where to write.
         **options
-            ``artifacts``, ``allow_pickle``, ``exist_ok``, ``verify`` and ``namespace``, as in
+            ``artifacts``, ``allow_pickle``, ``overwrite``, ``verify`` and ``namespace``, as in
             :meth:`graphkit.GraphServer.export`.
 
         Raises

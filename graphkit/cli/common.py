@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +60,26 @@ def opened(name: str, module: str | None = None, base: Path | None = None) -> Ta
 def listed(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     """Return the names in a text such as ``a,b``."""
     return None if value is None else tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+def in_flags(text: str, flags: Mapping[str, str]) -> str:
+    """Return a message with a command's flags in the place of the keywords that Python's callers would give.
+
+    >>> in_flags("out.csv is there already; overwrite=True replaces it", {"overwrite=True": "--overwrite"})
+    'out.csv is there already; --overwrite replaces it'
+    """
+    for keyword, flag in flags.items():
+        text = text.replace(keyword, flag)
+    return text
+
+
+@contextmanager
+def telling(flags: Mapping[str, str]) -> Iterator[None]:
+    """End a command with the message of an error of ours, which names the command's flags."""
+    try:
+        yield
+    except GraphkitError as exc:
+        raise click.ClickException(in_flags(exc.message, flags)) from exc
 
 
 def interrupted(text: str) -> None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from graphkit.cli import common
 from graphkit.core.errors import ExportError, GraphkitError
+
+# What messages tell Python's callers to give, and what does the same here.
+_FLAGS: Mapping[str, str] = {
+    "export(..., allow_pickle=True)": "--allow-pickle",
+    "allow_pickle=True": "--allow-pickle",
+    "overwrite=True": "--overwrite",
+    "cases=()": "--no-cases",
+    "verify=False": "--no-verify",
+}
 
 
 @click.command(
@@ -68,14 +78,14 @@ def command(
             artifacts="reference" if reference else "copy",
             allow_pickle=allow_pickle,
             cases=() if no_cases else ([file.absolute() for file in files] or None),
-            exist_ok=overwrite,
+            overwrite=overwrite,
             verify=not no_verify,
         )
     except ExportError as exc:
         for problem in exc.problems:
-            click.secho(problem, fg="red", err=True)
+            click.secho(common.in_flags(problem, _FLAGS), fg="red", err=True)
         click.secho(f"{target} is not exported: nothing was written", fg="red", bold=True, err=True)
         raise common.Failed from exc
     except GraphkitError as exc:
-        raise common.Unusable(exc.message) from exc
+        raise common.Unusable(common.in_flags(exc.message, _FLAGS)) from exc
     click.echo(str(done))

@@ -16,6 +16,12 @@ from graphkit.core.errors import choices
 _SHAPES = ("inputs", "frame", "records", "row")
 _FORMATS = click.Choice(["csv", "parquet", "jsonl"])
 _FILE = click.Path(dir_okay=False, path_type=Path)
+# What messages tell Python's callers to give, and what does the same here.
+_FLAGS: Mapping[str, str] = {
+    "overwrite=True": "--overwrite",
+    "restart=True": "--restart",
+    "shape='row'": "--as row",
+}
 
 
 @click.command(
@@ -74,7 +80,8 @@ def command(target: str, source: Path, output: Path, module: str | None, process
     if options["keep"] is None:
         options["keep"] = ()
     try:
-        summary = server.run_file(source, output, **options, **more)
+        with common.telling(_FLAGS):
+            summary = server.run_file(source, output, **options, **more)
     except KeyboardInterrupt:
         common.interrupted("stopped; the same command goes on where it was")
     server.wait_for_completion()

@@ -17,7 +17,7 @@ from graphkit.server.graph_server import GraphServer
 from graphkit.server.target import is_graph, named_file, value_in
 
 #: How to export without any.
-WITHOUT = "cases=() (--no-cases) leaves the cases of all files out"
+WITHOUT = "cases=() leaves the cases of all files out"
 # Where a module says which file it is; and kernels, which notebook they run.
 _FILES = ("__file__", "__session__", "__vsc_ipynb_file__")
 

@@ -34,7 +34,7 @@ def export_app(
     *,
     artifacts: str = "copy",
     allow_pickle: bool = False,
-    exist_ok: bool = False,
+    overwrite: bool = False,
     verify: bool = True,
     namespace: Any = None,
     cells: list[Cell] | None = None,
@@ -54,7 +54,7 @@ def export_app(
         ``"copy"`` puts model files into the app, ``"reference"`` leaves them where they are.
     allow_pickle
         Let the very model files load that may run code (pickles): their hashes are written into the settings.
-    exist_ok
+    overwrite
         Replace an app that was exported before; what others put there or changed is never lost.
     verify
         Try the app in a fresh process before it takes its place.
@@ -82,9 +82,9 @@ def export_app(
     source = _source(server, names, home, cells, found)
     app = collect_app(source, artifacts=artifacts, allow_pickle=allow_pickle)
     if not verify:
-        return write_app(app, folder, overwrite=exist_ok)
+        return write_app(app, folder, overwrite=overwrite)
     check = partial(check_app, server=server, cases=found, others=_others(server, names))
-    return write_app(app, folder, overwrite=exist_ok, check=check, more=further_requirements)
+    return write_app(app, folder, overwrite=overwrite, check=check, more=further_requirements)
 
 
 def _others(server: GraphServer, names: Mapping[str, Any]) -> list[GraphServer]:

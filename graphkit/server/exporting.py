@@ -25,7 +25,7 @@ class Exports:
         *,
         artifacts: str = "copy",
         allow_pickle: bool = False,
-        exist_ok: bool = False,
+        overwrite: bool = False,
         verify: bool = True,
         namespace: Any = None,
         cases: Any = None,
@@ -46,7 +46,7 @@ class Exports:
         allow_pickle
             Let the very model files load that may run code (pickles), by their hashes. skops, ONNX and safetensors
             need no permission.
-        exist_ok
+        overwrite
             Replace an app that was exported before. What others put into the folder, or changed, is never lost.
         verify
             Try the app in a fresh process. Its steps are called for that: what they send or write elsewhere is sent or
@@ -83,7 +83,7 @@ class Exports:
             folder,
             artifacts=artifacts,
             allow_pickle=allow_pickle,
-            exist_ok=exist_ok,
+            overwrite=overwrite,
             verify=verify,
             namespace=namespace,
             cases=cases,

@@ -120,7 +120,7 @@ def test_what_cannot_be_sent_to_a_process_is_said(tmp_path):
 def test_an_output_that_is_there_is_kept_unless_it_may_be_replaced(tmp_path, sums):
     source, output = write(tmp_path / "in.csv", 3), tmp_path / "out.csv"
     output.write_text("dear")
-    with pytest.raises(GraphError, match=r"out\.csv' is there already; --overwrite"):
+    with pytest.raises(GraphError, match=r"out\.csv' is there already; overwrite=True"):
         sums.run_file(source, output, columns=["x"])
     assert output.read_text() == "dear"
     sums.run_file(source, output, columns=["x"], overwrite=True)
@@ -345,7 +345,7 @@ if __name__ == "__main__":
     assert refused.returncode == 1
     assert (
         "out.csv' was interrupted, and what answers has changed since (code 'BY'), so that some rows would have old "
-        "answers and some new ones: go on with what was there then, or begin anew with --restart (restart=True)"
+        "answers and some new ones: go on with what was there then, or begin anew with restart=True"
     ) in refused.stderr
     assert not (tmp_path / "out.csv").exists()
     # what no step depends on, and how the run is asked for, may change

@@ -17,6 +17,13 @@ def output(tmp_path):
     return tmp_path / "out.csv"
 
 
+def begun(output, asked=ASKED):
+    """Leave what a run leaves that was interrupted after its first chunk."""
+    with Journal(output, asked) as journal:
+        journal.note(Done(0, 0, 5, 0, 0, 0))
+    return journal
+
+
 def known(output):
     with Journal(output, ASKED) as journal:
         return sorted(journal.done)
@@ -54,8 +61,8 @@ def test_a_journal_without_a_finished_line_begins_anew(output):
 
 
 def test_a_run_goes_on_only_with_what_was_asked_for(output):
-    Journal(output, ASKED).close()
-    with pytest.raises(GraphError, match=r"was asked for something else \(chunk, new\): .*--restart"):
+    begun(output)
+    with pytest.raises(GraphError, match=r"was asked for something else \(chunk, new\): .*restart=True"):
         Journal(output, {**ASKED, "chunk": 6, "new": 1})
     with pytest.raises(GraphError, match="input"):
         Journal(output, {**ASKED, "input": ["/x", 4]})
@@ -63,12 +70,14 @@ def test_a_run_goes_on_only_with_what_was_asked_for(output):
 
 def test_a_run_goes_on_only_with_what_answered(output):
     asked = {**ASKED, "code": {"a.py": "1", "b.py": "1"}, "files": {"m.pkl": "1"}}
-    Journal(output, asked).close()
+    begun(output, asked)
     Journal(output, {**asked, "code": dict(reversed(asked["code"].items()))}).close()
     others = {"code": {"a.py": "2", "c.py": "1"}, "files": {}}
-    with pytest.raises(GraphError, match=r"since \(code 'a\.py', 'b\.py', 'c\.py'; files 'm\.pkl'\), so .*--restart"):
+    with pytest.raises(
+        GraphError, match=r"since \(code 'a\.py', 'b\.py', 'c\.py'; files 'm\.pkl'\), so .*restart=True"
+    ):
         Journal(output, {**asked, **others})
-    with pytest.raises(GraphError, match=r"something else \(chunk, files 'm\.pkl'\): .*--restart"):
+    with pytest.raises(GraphError, match=r"something else \(chunk, files 'm\.pkl'\): .*restart=True"):
         Journal(output, {**asked, "files": {}, "chunk": 6})
     Journal(output, {**asked, **others}, restart=True).close()
 

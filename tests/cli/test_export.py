@@ -74,7 +74,8 @@ def test_the_app_is_described_validated_and_exported_again(graphkit, notebook, t
     graphkit("export", notebook(*CELLS), "app")
     assert graphkit("validate", "app").returncode == 0
     assert "scale" in graphkit("describe", "app").stdout
-    assert graphkit("export", notebook(*CELLS), "app").returncode == 1
+    refused = graphkit("export", notebook(*CELLS), "app")
+    assert (refused.returncode, "; --overwrite replaces an app" in refused.stderr) == (1, True), refused.stderr
     assert graphkit("export", notebook(*CELLS), "app", "--overwrite").returncode == 0
     (tmp_path / "app" / "steps.py").write_text("# mine")
     again = graphkit("export", notebook(*CELLS), "app", "--overwrite")
@@ -119,6 +120,22 @@ def test_what_cannot_be_exported_is_listed_with_its_cells(graphkit, notebook, tm
     assert not (tmp_path / "app").exists()
 
 
+def test_hints_name_the_flags(graphkit, notebook, tmp_path):
+    # they named the keywords of Python's export
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "m.pkl").write_bytes(b"")
+    name = notebook(
+        ([], "import graphkit, time\ngraph = graphkit.new_router()\nserver = graph.to_mock_server()"),
+        ([], "class M(graphkit.V2ModelServer):\n    def load(self): ...\n    def predict(self, request): return [1]"),
+        ([], "graph.add_route('m', class_name=M, model_path='m.pkl')"),
+    )
+    done = graphkit("export", name, "app")
+    assert "form): --allow-pickle lets this very file load" in done.stderr, done.stderr
+    chance = ([], "import graphkit, time\ngraph = graphkit.new_flow()\ndef now(x):\n    return time.time_ns()")
+    done = graphkit("export", notebook(chance, ([], "graph.to(now).respond()\ngraph.to_mock_server().test()")), "app")
+    assert "forgets the runs, --no-verify does not try them" in done.stderr, done.stderr
+
+
 def test_a_target_that_cannot_be_opened_ends_with_two(graphkit, notebook):
     assert graphkit("export", "nothing.ipynb", "app").returncode == 2
     failing = graphkit("export", notebook(([], "1 / 0")), "app")
@@ -145,6 +162,7 @@ def test_cases_that_the_notebook_recorded_go_along(graphkit, notebook, write, tm
     assert differs.returncode == 1
     assert "case 'seven' of 'more.cases.yaml'" in differs.stderr
     assert "expected 17, found 16" in differs.stderr
+    assert "; --no-cases leaves the cases of all files out" in differs.stderr
     assert not (tmp_path / "app5").exists()
 
 

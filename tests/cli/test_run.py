@@ -141,7 +141,7 @@ def test_a_run_whose_code_has_changed_is_not_gone_on_with(graphkit, rows, write)
     done = graphkit(*args)
     assert done.returncode == 1
     assert "what answers has changed since (code 'by.py')" in done.stderr
-    assert "begin anew with --restart" in done.stderr
+    assert done.stderr.endswith("begin anew with --restart\n")
     assert "were done before" not in graphkit(*args, "--restart").stdout
     assert pd.read_csv(rows.with_name("out.csv"))["sum"].iloc[0] == 2
 
@@ -181,7 +181,7 @@ def test_what_ends_a_run_ends_with_1(graphkit, rows, args, words):
 def test_an_output_that_is_there_is_not_replaced(graphkit, rows, write, tmp_path):
     write("out.csv", "dear")
     args = ["run", "app.py", "-i", "rows.csv", "-o", "out.csv", "--columns", "x,y"]
-    assert "is there already" in graphkit(*args).stderr
+    assert "out.csv' is there already; --overwrite replaces it" in graphkit(*args).stderr
     assert (tmp_path / "out.csv").read_text() == "dear\n"
     assert "100 rows" in graphkit(*args, "--overwrite").stdout
 

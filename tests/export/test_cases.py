@@ -70,7 +70,7 @@ def test_a_case_that_is_answered_otherwise_is_an_error_that_shows_it(ran):
         "the answer: expected 4, found 200"
     )
     assert "server.record" in advice
-    assert "--no-cases" in advice
+    assert "cases=() leaves" in advice
     assert not notebook.app.exists()
     assert notebook.export(cases=()).origins == {"runs": 1}
 
@@ -123,7 +123,7 @@ def test_a_notebook_that_does_not_know_its_file_is_the_only_one_there(ran):
     CaseFile(cases=(Case(name="two", body=2, answer=4),), graph="notebook.ipynb").save("cases.yaml")
     assert notebook.export().origins == {"cases.yaml": 1}
     (notebook.path.parent / "other.ipynb").write_text(notebook.path.read_text())
-    assert notebook.export(exist_ok=True).notes[0].startswith("cases of another graph are left out: 'cases.yaml'")
+    assert notebook.export(overwrite=True).notes[0].startswith("cases of another graph are left out: 'cases.yaml'")
 
 
 def test_files_can_be_named(ran, tmp_path):
@@ -149,7 +149,7 @@ def test_cases_of_another_graph_of_the_notebook_are_left_out(ran):
     named = CaseFile.load("cases.yaml")
     CaseFile(cases=named.cases, graph="notebook.ipynb:graph").save("cases.yaml")
     with pytest.raises(ExportError, match=r"case 'not mine' of 'cases\.yaml': the graph as it is now"):
-        notebook.export(exist_ok=True)
+        notebook.export(overwrite=True)
 
 
 def test_cases_that_ask_for_what_the_graph_does_not_have_are_left_out(ran):
@@ -165,7 +165,7 @@ def test_cases_that_ask_for_what_the_graph_does_not_have_are_left_out(ran):
 def test_a_broken_file_of_cases_is_named(ran):
     notebook = ran(START, SCALE)
     (notebook.path.parent / "cases.yaml").write_text("cases:\n- {name: a, bdy: 1}\n")
-    with pytest.raises(ExportError, match=r"(?s)cases\.yaml': case 'a' has the unknown key 'bdy'.*--no-cases"):
+    with pytest.raises(ExportError, match=r"(?s)cases\.yaml': case 'a' has the unknown key 'bdy'.*cases=\(\)"):
         notebook.export()
 
 

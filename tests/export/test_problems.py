@@ -129,8 +129,17 @@ def test_lambdas_on_one_line_are_told_apart_by_their_code(ran):
     notebook.export(verify=False)  # their code differs in the name of an argument
     assert "def first(x):" in notebook.steps
     again = ran(START, "ls = [(lambda x: x + 1), (lambda x: x + 1)]\ngraph.to(ls[1], name='first').respond()")
-    again.export(verify=False, exist_ok=True)  # they are the same in all but their place
+    again.export(verify=False, overwrite=True)  # they are the same in all but their place
     assert "def first(x):" in again.steps
+
+
+def test_the_keyword_that_replaces_an_app_is_named_as_it_is(ran):
+    # the message named one that export did not have
+    server = ran(START, "graph.to(name='one', handler='(event + 1)').respond()").namespace["server"]
+    server.export("app", verify=False)
+    with pytest.raises(ExportError, match="overwrite=True replaces an app that was exported before"):
+        server.export("app", verify=False)
+    assert server.export("app", verify=False, overwrite=True).folder.is_dir()
 
 
 def test_a_lambda_without_source_wants_a_name(ran):
