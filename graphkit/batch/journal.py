@@ -108,7 +108,9 @@ class Journal:
             self._file = None
 
     def close(self) -> None:
-        """Let others have the journal."""
+        """Let others have the journal. Where nothing is done, nothing is left of it."""
+        if self._file is not None and not self.done:
+            self.finish()
         self.close_file()
         if self._lock is not None:
             self._lock_path.unlink(missing_ok=True)
@@ -146,14 +148,12 @@ class Journal:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
         # a line without its end was being written when the power failed
         lines = [line for line in lines if line.endswith("\n")]
-        if lines:
+        noted = [done for line in lines[1:] if (done := _read(line)) is not None]
+        self.done = {done.chunk: done for done in noted if self._is_whole(done)}
+        if self.done:
             self._check_asked(json.loads(lines[0]))
-            for line in lines[1:]:
-                done = _read(line)
-                if done is not None and self._is_whole(done):
-                    self.done[done.chunk] = done
         else:
-            lines = [json.dumps(self._asked) + "\n"]
+            lines = [json.dumps(self._asked) + "\n"]  # nothing is done, so that it may be asked for anything
         path.write_text("".join(lines), encoding="utf-8")
         self._file = path.open("a", encoding="utf-8")
 

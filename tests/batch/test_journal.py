@@ -53,9 +53,7 @@ def test_a_line_that_was_not_finished_is_forgotten(output):
 
 
 def test_a_journal_without_a_finished_line_begins_anew(output):
-    journal = Journal(output, ASKED)
-    journal.close()
-    (journal.folder / JOURNAL).write_text('{"chun')
+    (begun(output).folder / JOURNAL).write_text('{"chun')
     with Journal(output, {"chunk": 6}) as again:
         assert again.done == {}
 
@@ -80,6 +78,21 @@ def test_a_run_goes_on_only_with_what_answered(output):
     with pytest.raises(GraphError, match=r"something else \(chunk, files 'm\.pkl'\): .*restart=True"):
         Journal(output, {**asked, "files": {}, "chunk": 6})
     Journal(output, {**asked, **others}, restart=True).close()
+
+
+def test_where_nothing_is_done_anything_may_be_asked_for(output):
+    # a call that was refused for a mistyped column left a journal that refused the corrected one
+    Journal(output, ASKED).close()
+    assert list(output.parent.iterdir()) == []
+    journal = begun(output)
+    path = journal.folder / JOURNAL
+    path.write_text(
+        "".join(path.read_text().splitlines(keepends=True)[:1])
+    )  # as a kill before the first chunk leaves it
+    with Journal(output, {"chunk": 6}) as again:
+        again.note(Done(0, 0, 6, 0, 0, 0))
+    with pytest.raises(GraphError, match=r"something else \(chunk, input\)"):
+        Journal(output, ASKED)
 
 
 def test_a_restart_forgets(output):
@@ -109,10 +122,9 @@ def test_nothing_is_left_of_a_finished_run(output):
 
 
 def test_what_a_kill_has_left_of_a_finished_run_is_cleared_away(output):
-    journal = Journal(output, ASKED)
+    journal = begun(output)
     journal.part(0, PART).write_text("x")
     (journal.folder / JOURNAL).unlink()
-    journal.close()
     with Journal(output, ASKED) as again:
         assert not again.part(0, PART).exists()
 

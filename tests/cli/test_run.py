@@ -178,6 +178,14 @@ def test_what_ends_a_run_ends_with_1(graphkit, rows, args, words):
     assert "Traceback" not in done.stderr
 
 
+def test_a_call_that_was_mistyped_is_simply_corrected(graphkit, rows, tmp_path):
+    args = ["run", "app.py", "-i", "rows.csv", "-o", "out.csv"]
+    assert "has no column 'z'" in graphkit(*args, "--columns", "x,z").stderr
+    assert "did you mean 'sums'" in graphkit(*args, "--columns", "x,y", "--path", "smus/infer").stderr
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert "100 rows into out.csv" in graphkit(*args, "--columns", "x,y", "--path", "sums/infer").stdout
+
+
 def test_an_output_that_is_there_is_not_replaced(graphkit, rows, write, tmp_path):
     write("out.csv", "dear")
     args = ["run", "app.py", "-i", "rows.csv", "-o", "out.csv", "--columns", "x,y"]
