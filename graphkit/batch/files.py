@@ -202,10 +202,12 @@ _WRITERS: Mapping[str, Callable[[Any], bytes]] = {"csv": _csv_of, "parquet": _pa
 # ---- joining --------------------------------------------------------------------------------------------------
 
 
+# Without the number of the process, so that there is never more than one in a folder.
+_JOINED = "joined.tmp"
 Parts = Sequence[tuple[Path | None, int]]
 
 
-def join_parts(parts: Parts, kind: str, path: Path, column: str) -> None:
+def join_parts(parts: Parts, kind: str, path: Path, column: str, folder: Path) -> None:
     """Write the rows of some files into one, in their order, and in one step.
 
     Parameters
@@ -219,13 +221,15 @@ def join_parts(parts: Parts, kind: str, path: Path, column: str) -> None:
         The file to write.
     column
         Name of the column, if no file has any.
+    folder
+        Where the file is until it is complete; what a kill leaves there is written over.
 
     Raises
     ------
     GraphError
         If columns of one name hold what does not go together.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = folder / _JOINED
     try:
         _JOINERS[kind](parts, temporary, column)
         settle(temporary, path)
@@ -233,9 +237,9 @@ def join_parts(parts: Parts, kind: str, path: Path, column: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def join_errors(parts: Iterable[Path], path: Path) -> None:
-    """Write some files of errors into one, in their order, and in one step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def join_errors(parts: Iterable[Path], path: Path, folder: Path) -> None:
+    """Write some files of errors into one, in their order, and in one step; until it is complete, in a folder."""
+    temporary = folder / _JOINED
     with temporary.open("wb") as target:
         for part in parts:
             with part.open("rb") as source:

@@ -196,11 +196,11 @@ def _join(journal: Journal, output: Path, kind: str, column: str) -> Path | None
     errors = errors_of(output)
     failed = [journal.part(each.chunk, FAILED) for each in done if each.failed]
     if failed:
-        files.join_errors(failed, errors)
+        files.join_errors(failed, errors, journal.folder)
     else:
         errors.unlink(missing_ok=True)
     parts = [(journal.part(each.chunk, PART) if each.columns else None, each.rows) for each in done]
-    files.join_parts(parts, kind, output, column)
+    files.join_parts(parts, kind, output, column, journal.folder)
     return errors if failed else None
 
 

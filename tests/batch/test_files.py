@@ -97,7 +97,7 @@ def joined(tmp_path, kind, tables, column="prediction"):
             files.put(part, files.as_bytes(kind, table))
             parts.append((part, len(table)))
     target = tmp_path / f"all.{kind}"
-    files.join_parts(parts, kind, target, column)
+    files.join_parts(parts, kind, target, column, tmp_path)
     assert [path for path in tmp_path.iterdir() if "tmp" in path.name] == []
     if kind == "csv":
         return pd.read_csv(target)
@@ -136,7 +136,7 @@ class TestParts:
             assert b"3.0" not in text
 
     def test_nothing_joined_is_a_file_without_rows(self, tmp_path, kind):
-        files.join_parts([], kind, tmp_path / f"all.{kind}", "p")
+        files.join_parts([], kind, tmp_path / f"all.{kind}", "p", tmp_path)
         assert list(files.read_chunks(tmp_path / f"all.{kind}", kind, 5)) == []
 
 

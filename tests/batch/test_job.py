@@ -256,6 +256,21 @@ def test_a_run_that_is_killed_again_and_again_neither_loses_nor_doubles_a_row(tm
     ]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_left_of_runs_that_were_killed_while_they_joined(tmp_path, kind):
+    (tmp_path / "app.py").write_text(SLOW.format(pause=0))
+    source, output = write(tmp_path / f"in.{kind}"), tmp_path / f"out.{kind}"
+    killed = "import os\nfrom graphkit.batch import files\nfiles.settle = lambda *args: os.kill(os.getpid(), 9)\n"
+
+    def run(code):
+        command = [sys.executable, "-B", "-c", code, str(source), str(output), "1"]
+        return subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), timeout=120, check=False).returncode
+
+    assert (run(killed + RUN), run(killed + RUN), run(RUN)) == (-9, -9, 0)
+    assert len(read(output)) == ROWS
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app.py", f"in.{kind}", f"out.{kind}"]
+
+
 def wait_for_more(process, journal):
     """Wait until some more chunks are noted, in the middle of the work."""
     before = journal.stat().st_size if journal.exists() else 0
