@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic, perf_counter_ns, sleep
+from time import perf_counter_ns, sleep
 from types import FrameType
 from typing import Any
 
@@ -30,7 +30,9 @@ _OWN_RUNS = "<graphkit run>"
 _MACHINERY = frozenset(
     {"asyncio", "concurrent", "threading", "selectors", "queue", "_weakrefset", "logging", "contextlib"}
 )
-_FIRST_LOOK_S, _LOOK_S, _GIVE_UP_S = 0.1, 0.1, 1.5
+_LOOK_S = 0.1
+# Looks, not a time: a process that was held up in the meantime has looked at nothing yet.
+_LOOKS, _AGAIN = 15, 5
 
 
 class StoppableRecorder(ToldRecorder):
@@ -97,17 +99,17 @@ def stop_thread(thread: threading.Thread, recorder: StoppableRecorder, stop: Sto
     Waits between its looks, at most for about two seconds.
     """
     stop.ask()
-    begun = monotonic()
-    told: dict[int, float] = {}
-    thread.join(_FIRST_LOOK_S)
-    while monotonic() - begun < _GIVE_UP_S:
-        busy = list(_threads_of(recorder, thread))
+    told: dict[int, int] = {}
+    thread.join(_LOOK_S)
+    for look in range(_LOOKS):
+        busy = False
+        for ident in _threads_of(recorder, thread):
+            busy = True
+            if look - told.get(ident, -_AGAIN) >= _AGAIN:
+                told[ident] = look
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Stopped))
         if not busy and not thread.is_alive():
             break
-        for ident in busy:
-            if monotonic() - told.get(ident, 0.0) > 5 * _LOOK_S:
-                told[ident] = monotonic()
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Stopped))
         sleep(_LOOK_S)
     stop.leave()
     return not thread.is_alive()
@@ -116,7 +118,9 @@ def stop_thread(thread: threading.Thread, recorder: StoppableRecorder, stop: Sto
 def _threads_of(recorder: StoppableRecorder, own: threading.Thread) -> Iterator[int]:
     """Yield the threads that are in a step of a run just now, and in no machinery that others need too."""
     for ident, frame in sys._current_frames().items():
-        if not _in_machinery(frame) and (ident == own.ident or _is_in_run(frame, recorder)):
+        # the number of a thread that has ended is given to another one
+        is_own = ident == own.ident and own.is_alive()
+        if not _in_machinery(frame) and (is_own or _is_in_run(frame, recorder)):
             yield ident
 
 

@@ -275,12 +275,20 @@ def test_side_by_side_branches_are_cancelled_together(gate: Gate) -> None:
 
 
 def test_a_route_in_a_thread_of_the_pool_is_ended(graph: Any, gate: Gate) -> None:
+    class Listener:
+        def step_ended(self, server: Any, run_id: str, record: Any) -> None:
+            ended.append(record.name)
+
+    ended: list[str] = []
     router = graph.to("*ParallelRun", "all", executor_type="thread")
     router.add_route("quick", handler="({'quick': 1})")
     router.add_route("slow", handler=gate.loop)
     server = graph.to_mock_server()
+    listener = Listener()  # it is held weakly
+    graph.watch.add(listener)
     pending = server.submit(body={})
     assert gate.begun.wait(SOON_S)
+    until(lambda: ended)  # else the run may be cancelled in the quick one
     assert pending.cancel()
     assert pending.record.answer == "cancelled in step 'all/slow'"
     until(lambda: not gate.loops)
