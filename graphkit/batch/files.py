@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from graphkit.batch.ragged import Unreadable, ragged_chunks
 from graphkit.batch.rows import Chunk
 from graphkit.core import jsonlike
 from graphkit.core.errors import GraphError, choices
@@ -59,7 +60,8 @@ def read_chunks(path: Path, kind: str, size: int) -> Iterator[Chunk]:
     Raises
     ------
     GraphError
-        If the file cannot be read. A line of JSON that cannot be read is a broken row of its chunk.
+        If the file cannot be read. A line of JSON that cannot be read is a broken row of its chunk, and so is a line of
+        CSV with too many fields; one with too few ends in empty ones.
     """
     start = 0
     number = 0
@@ -70,10 +72,13 @@ def read_chunks(path: Path, kind: str, size: int) -> Iterator[Chunk]:
             number += 1
     except OSError as exc:
         raise GraphError(f"{str(path)!r} cannot be read: {exc.strerror or exc}") from exc
-    except ValueError as exc:  # pandas' and pyarrow's errors are; they name the line
-        raise GraphError(f"{str(path)!r} cannot be read behind row {start}: {exc}") from exc
+    except ValueError as exc:  # pandas' and pyarrow's errors are
+        row = exc.row if isinstance(exc, Unreadable) else start
+        raise GraphError(f"{str(path)!r} cannot be read from row {row} on: {exc}") from exc
 
 
+# What pandas unpacks by itself.
+_PACKED = frozenset({".gz", ".bz2", ".xz", ".zip", ".zst", ".tar"})
 _Read = Iterator[tuple[Any, Mapping[int, str]]]
 
 
@@ -82,13 +87,23 @@ def _read_csv(path: Path, size: int) -> _Read:
     major, minor = (int(part) for part in pandas.__version__.split(".")[:2])
     # older ones read the last digit of long numbers wrongly unless they are asked; newer ones warn if they are
     exact = {"float_precision": "round_trip"} if (major, minor) < (3, 1) else {}
+    done = 0
     try:
         with pandas.read_csv(path, chunksize=size, low_memory=False, **exact) as reader:
             for table in reader:
+                if not done and not isinstance(table.index, pandas.RangeIndex):
+                    break  # the first row has more fields than the head, and pandas takes them for names of rows
                 if len(table):  # a head without rows is a table too
                     yield table.reset_index(drop=True), {}
+                    done += len(table)
+            else:
+                return
     except pandas.errors.EmptyDataError:
         return
+    except pandas.errors.ParserError:
+        if path.suffix.lower() in _PACKED:
+            raise
+    yield from ragged_chunks(path, size, done, exact)
 
 
 def _read_parquet(path: Path, size: int) -> _Read:

@@ -75,8 +75,8 @@ def run_file(
     """Send the rows of a file through a server, and write the answers to a file.
 
     The output has one row for each row of the input, in their order; rows that fail are empty in it, and stand in
-    ``<output>.errors.jsonl`` with their position (from 0 on) and error. A run that was killed is gone on with by the
-    same call.
+    ``<output>.errors.jsonl`` with their position (from 0 on) and error. Lines that are no JSON, or have more fields
+    than a CSV file has columns, fail so, too. A run that was killed is gone on with by the same call.
 
     Parameters
     ----------

@@ -25,7 +25,8 @@ class Chunk:
     rows
         A pandas DataFrame, or a list.
     broken
-        Rows that could not be read: their position in the chunk, and why. They stand in ``rows`` as ``None``.
+        Rows that could not be read: their position in the chunk, and why. They stand in a list as ``None``, and in a
+        table as what another row is, so that its columns keep their types.
     """
 
     __slots__ = ("broken", "number", "rows", "start")
@@ -52,7 +53,8 @@ class Chunk:
     def kept(self, columns: Sequence[str]) -> Any:
         """Return some columns of all rows; of a row that could not be read, they are empty."""
         if not isinstance(self.rows, list):
-            return chosen(self.rows, columns).reset_index(drop=True)
+            table = chosen(self.rows, columns).reset_index(drop=True)
+            return spread(table.drop([*self.broken]), len(table)) if self.broken else table
         pandas = load("pandas", "a batch", "batch")
         rows = [row if isinstance(row, Mapping) else {} for row in self.rows]
         return pandas.DataFrame({name: _cells(pandas, [row.get(name) for row in rows]) for name in columns})
@@ -98,6 +100,17 @@ def chosen(table: Any, columns: Sequence[str] | None) -> Any:
             f"the input has no column {missing[0]!r}{nearest(missing[0], known)}; there is {choices(known, most=30)}"
         )
     return table[list(columns)]
+
+
+def spread(table: Any, rows: int) -> Any:
+    """Return a table with more rows: those that its index lacks are empty, and integers and truth values stay so."""
+    wider = {"i": "Int64", "u": "UInt64", "b": "boolean"}
+    plain = {name: wider[kind] for name in table.columns if (kind := _plain_kind(table[name].dtype)) in wider}
+    return (table.astype(plain) if plain else table).reindex(range(rows))
+
+
+def _plain_kind(dtype: Any) -> str:
+    return str(dtype.kind) if type(dtype).__module__.partition(".")[0] == "numpy" else ""
 
 
 def _lists(table: Any) -> list[list[Any]]:

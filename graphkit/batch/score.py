@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from graphkit.batch.options import Options, Server
-from graphkit.batch.rows import Chunk, Misfit, body_of, one_row, table_of
+from graphkit.batch.rows import Chunk, Misfit, body_of, one_row, spread, table_of
 from graphkit.core.errors import GraphError, StepError
 from graphkit.core.event import Event
 from graphkit.core.extras import load
@@ -123,7 +123,7 @@ def _joined(chunk: Chunk, pieces: list[tuple[int, int, Any]], options: Options) 
     if options.any_rows:
         return table
     if len(table) < len(chunk):
-        table = _nullable(table).reindex(range(len(chunk)))
+        table = spread(table, len(chunk))
     if not options.keep:
         return table
     kept = chunk.kept(options.keep)
@@ -131,14 +131,3 @@ def _joined(chunk: Chunk, pieces: list[tuple[int, int, Any]], options: Options) 
     if both:
         raise GraphError(f"the column {both[0]!r} is both kept from the input and a column of the answer")
     return pandas.concat([kept, table], axis=1)
-
-
-def _nullable(table: Any) -> Any:
-    """Return a table whose integers and truth values stay what they are beside empty cells."""
-    wider = {"i": "Int64", "u": "UInt64", "b": "boolean"}
-    plain = {name: wider[kind] for name in table.columns if (kind := _plain_kind(table[name].dtype)) in wider}
-    return table.astype(plain) if plain else table
-
-
-def _plain_kind(dtype: Any) -> str:
-    return str(dtype.kind) if type(dtype).__module__.partition(".")[0] == "numpy" else ""

@@ -41,9 +41,10 @@ Rows become events (--as):
 
 \b
 The output has one row for each row of the input, in the same order. Rows that fail are empty in it, and stand in
-OUTPUT.errors.jsonl with their position (from 0 on) and error. If the command is killed, the same command goes on where
-it was: no row is lost, and none is there twice. Where the graph, its code or a model file has changed since, it says
-what, and --restart begins anew.
+OUTPUT.errors.jsonl with their position (from 0 on) and error. So do lines that are no JSON, and lines of CSV with more
+fields than there are columns; with fewer, the last columns are empty. If the command is killed, the same command goes
+on where it was: no row is lost, and none is there twice. Where the graph, its code or a model file has changed since,
+it says what, and --restart begins anew.
 
 \b
 Exit status: 0 every row has an answer, 1 some have not or the run has failed, 2 the command was not understood."""

@@ -127,9 +127,11 @@ class WorkMixin(ServerForms):
         r"""Send the rows of a file through the graph, and write the answers to a file; memory stays bounded.
 
         The output has one row for each row of the input, in the same order. Rows that fail are empty in it; they stand
-        in ``<output>.errors.jsonl`` with their position (from 0 on) and error. After a kill, the same call goes on
-        where the run stopped: no row is lost and none is there twice, though steps may see one twice. It is refused
-        where the graph, the code that its steps are made of, or the files of its models have changed since.
+        in ``<output>.errors.jsonl`` with their position (from 0 on) and error. Lines that are no JSON, or have more
+        fields than a CSV file has columns, fail so, too; with fewer fields, the last columns are empty. After a kill,
+        the same call goes on where the run stopped: no row is lost and none is there twice, though steps may see one
+        twice. It is refused where the graph, the code that its steps are made of, or the files of its models have
+        changed since.
 
         Parameters
         ----------

@@ -1,0 +1,105 @@
+"""CSV files with lines that have too many fields, or too few."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from graphkit.batch import files
+
+LONG = "9,9,9,9,9"
+
+
+def chunks_of(tmp_path, text, size):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(text.encode())
+    return list(files.read_chunks(path, "csv", size))
+
+
+def lines(rows, spoilt):
+    made = [f'{at},{at / 4},"t{at}\nof ""two"", lines"' if at % 3 else f"{at},{at / 4},t{at}" for at in range(rows)]
+    return [LONG if at in spoilt else line for at, line in enumerate(made)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("size", [1, 4, 5, 23, 100])
+@pytest.mark.parametrize("spoilt", [[0], [1], [3, 4], [0, 1, 5, 21, 22], [8, 9, 10, 11], range(23)])
+def test_a_line_with_too_many_fields_is_a_broken_row(tmp_path, spoilt, size, end):
+    # one of them ended the whole batch, and as the first row it moved the columns of all others
+    whole = chunks_of(tmp_path, end.join(["a,b,c", *lines(23, [])]), size)
+    chunks = chunks_of(tmp_path, end.join(["a,b,c", *lines(23, spoilt)]) + end, size)
+    assert [(each.number, each.start, len(each)) for each in chunks] == [
+        (each.number, each.start, len(each)) for each in whole
+    ]
+    found = {chunk.start + at: why for chunk in chunks for at, why in chunk.broken.items()}
+    assert sorted(found) == sorted(spoilt)
+    assert all("has 5 fields, and the file 3 columns" in why for why in found.values())
+    for chunk, good in zip(chunks, whole, strict=True):
+        kept = [at for at in range(len(chunk)) if at not in chunk.broken]
+        pd.testing.assert_frame_equal(chunk.rows.iloc[kept], good.rows.iloc[kept], check_dtype=bool(kept))
+
+
+def test_the_line_is_named(tmp_path):
+    (chunk,) = chunks_of(tmp_path, 'a,b\n1,"2\n3"\n\n4,5,6\n7,8\n', 10)
+    assert chunk.broken == {1: "line 5 has 3 fields, and the file 2 columns"}
+
+
+def test_lines_with_too_few_fields_end_in_empty_ones(tmp_path):
+    for more in ("", "1,2,3,4\n"):
+        (chunk,) = chunks_of(tmp_path, f"a,b,c\n1\n2,3\n4,5,6\n{more}", 10)
+        assert chunk.rows.iloc[:3].fillna(0).to_numpy().tolist() == [[1, 0, 0], [2, 3, 0], [4, 5, 6]]
+        assert list(chunk.broken) == ([3] if more else [])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+def test_empty_lines_are_none_in_ragged_files_either(tmp_path, size):
+    text = 'a\n1\n \n2\n\t\n\n""\n3\n'
+    whole = chunks_of(tmp_path, text, size)
+    chunks = chunks_of(tmp_path, text + "4,5\n", size)
+    assert sum(map(len, chunks)) == sum(map(len, whole)) + 1 == 5
+    assert [at + chunk.start for chunk in chunks for at in chunk.broken] == [4]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_names_of_rows_and_of_columns_stay_what_they_are(tmp_path, mark):
+    # as R writes them: the names of rows have no name themselves
+    rows = ["x,1,2", "y,3,4", "z,5,6"]
+    for text, broken in (([*rows, "1,2,3,4", "v,7,8"], [3]), (rows, [])):
+        chunks = chunks_of(tmp_path, "\n".join([f"{mark}a,a", *text]), 2)
+        assert [list(chunk.rows.columns) for chunk in chunks] == [["a", "a.1"]] * len(chunks)
+        assert [chunk.start + at for chunk in chunks for at in chunk.broken] == broken
+        assert chunks[0].rows.to_numpy().tolist() == [[1, 2], [3, 4]]
+
+
+def test_the_others_are_answered_and_columns_kept(tmp_path, sums):
+    source, output = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("\n".join(["id,x,y", *[f"{at},{at},1" if at != 7 else "7,7,1,2,3" for at in range(20)]]))
+    summary = sums.run_file(source, output, columns=["x", "y"], keep=["id"], chunk=6)
+    assert (summary.rows, summary.failed) == (20, 1)
+    (error,) = [json.loads(line) for line in summary.errors.read_text().splitlines()]
+    assert error == {"row": 7, "error": "line 9 has 5 fields, and the file 3 columns"}
+    text = output.read_text().splitlines()
+    assert text[7:10] == ["6,7", ",", "8,9"]
+    assert text[20] == "19,20"
+
+
+def test_a_run_goes_on_in_a_ragged_file(tmp_path, flow):
+    stop = [True]
+
+    def step(table):
+        if stop[0] and table["x"].max() >= 12:
+            raise ValueError("stop")
+        return table["x"] * 2
+
+    source, output = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("\n".join(["x", *[f"{at}" if at not in (5, 16) else "1,2" for at in range(20)]]))
+    with pytest.raises(RuntimeError, match="more than the 1 that are allowed"):
+        flow(step).run_file(source, output, chunk=4, max_errors=1)
+    stop[0] = False
+    summary = flow(step).run_file(source, output, chunk=4, max_errors=9)
+    assert (summary.rows, summary.resumed) == (20, 16)
+    values = pd.read_csv(output, skip_blank_lines=False)["x"]
+    assert [at for at in range(20) if pd.isna(values[at])] == [5, 12, 13, 14, 15, 16]
+    assert values[19] == 38
