@@ -25,6 +25,7 @@ from graphkit.core.errors import (
     StoreError,
     StreamError,
     TrustError,
+    nearest,
 )
 from graphkit.core.event import Event, MockEvent, Response
 from graphkit.core.ids import Ids
@@ -38,6 +39,7 @@ from graphkit.server.graph_server import GraphServer, create_graph_server, mock_
 from graphkit.server.pending import PendingRun
 from graphkit.server.roots import new_router
 from graphkit.server.single import init_step, run_step
+from graphkit.steps.catalog import CATALOG
 from graphkit.streams.open import Opener
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from graphkit.runtime.stepper import Stepper
     from graphkit.server.app import load_app
     from graphkit.server.http.app import asgi_app
+    from graphkit.steps.choice import Choice
     from graphkit.steps.merge import Merge
 
 __version__ = "0.1.0"
@@ -91,6 +94,7 @@ _LATER = {
     "Case": "graphkit.cases.case",
     "CaseFile": "graphkit.cases.file",
     "CaseResult": "graphkit.cases.check",
+    "Choice": "graphkit.steps.choice",
     "DataItem": "graphkit.models.store",
     "RunComparison": "graphkit.cases.runs",
     "Stepper": "graphkit.runtime.stepper",
@@ -110,7 +114,13 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return getattr(import_module(_LATER[name]), name)
-    raise AttributeError(f"module 'graphkit' has no attribute {name!r}")
+    problem = f"module 'graphkit' has no attribute {name!r}"
+    if name in CATALOG:
+        module, _, attribute = CATALOG[name].partition(":")
+        problem += f"; it is a step's class: graph.to({name!r}, ...), or from {module} import {attribute}"
+    elif not name.startswith("_"):  # what tools ask for is not mistyped
+        problem += nearest(name, __all__)
+    raise AttributeError(problem)
 
 
 def load_ipython_extension(ipython: Any) -> None:
@@ -134,6 +144,7 @@ __all__ = [
     "CaseError",
     "CaseFile",
     "CaseResult",
+    "Choice",
     "DataItem",
     "ErrorStep",
     "Event",

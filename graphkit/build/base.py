@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphkit.build.fields import FieldDict, FieldList
 from graphkit.build.forms import FormsMixin
+from graphkit.build.mistaken import who_has
 from graphkit.core.errors import GraphError, choices, nearest
 from graphkit.core.held import Held
 from graphkit.core.namespace import caller_namespace
@@ -387,6 +388,13 @@ class BaseStep(FormsMixin):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
+
+    if not TYPE_CHECKING:  # type checkers would take it for leave to ask a step for anything
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}{who_has(self, name)}", name=name, obj=self
+            )
 
 
 def names_of(value: Any) -> list[str]:

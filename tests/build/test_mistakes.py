@@ -241,3 +241,37 @@ def test_an_error_handler_may_be_given_as_the_function_alone(given: Any, name: s
     graph.error_handler(*given)
     assert graph.on_error == name
     assert graph.to_mock_server(namespace=globals()).test(body=1) == "caught"
+
+
+def test_a_step_that_is_taken_for_its_graph_says_who_has_what_it_lacks() -> None:
+    step = graphkit.new_flow().to(add_one)
+    for name in ("to_mock_server", "plot", "add_step"):
+        with pytest.raises(AttributeError, match=rf"the graph that the step stands in has it: .*, graph\.{name}$"):
+            getattr(step, name)
+    for handle in (step, graphkit.new_flow(), graphkit.new_router()):
+        with pytest.raises(AttributeError, match=r"a server has it: .*to_mock_server\(\), then server\.test$"):
+            handle.test(body=1)
+    with pytest.raises(AttributeError, match=r"has no attribute 'colour'$"):
+        _ = step.colour
+
+
+def test_a_misspelt_name_of_the_package_is_refused_with_the_nearest() -> None:
+    with pytest.raises(AttributeError, match=r"has no attribute 'V2ModelSever', did you mean 'V2ModelServer'\?"):
+        _ = graphkit.V2ModelSever
+    with pytest.raises(
+        AttributeError, match=r"graph\.to\('Map', \.\.\.\), or from graphkit\.steps\.functions import Map"
+    ):
+        _ = graphkit.Map
+
+
+def test_a_choice_that_is_to_be_overridden_is_had_from_the_package() -> None:
+    class BySize(graphkit.Choice):
+        def select_outlets(self, body: Any) -> str:
+            return "large" if body > 10 else "small"
+
+    graph = graphkit.new_flow()
+    size = graph.to(BySize, name="size")
+    size.to(name="large", handler="('large')")
+    size.to(name="small", handler="('small')")
+    graph.add_step(name="answer", handler="(event)", after=["large", "small"]).respond()
+    assert graph.to_mock_server().test(body=50) == "large"
