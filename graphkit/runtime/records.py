@@ -88,7 +88,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     started
         When the run began (UTC).
     duration_us
-        How long it took, in microseconds.
+        How long it took, in microseconds, from the first step on: models that were loaded for it had been loaded then.
     answer
         What the caller got.
     steps
@@ -239,6 +239,7 @@ class Recorder:
 
     def begin(self) -> None:
         """Note that the event is known by now, and that its first step is next."""
+        self._began = perf_counter_ns()  # objects were made and models loaded before, which is not the run's time
 
     def end(self, record: RunRecord) -> None:
         """Note that the run is over and its record kept."""

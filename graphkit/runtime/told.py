@@ -35,6 +35,7 @@ class ToldRecorder(Recorder):
         if not self._begun:
             self._begun = True
             event = self.event
+            super().begin()
             self._watch.tell("run_started", self._server, event.id, event.path, event.method or "")
 
     def enter(self, step: Any, given: Any, before: Entry | None = None, event: Any = None, body: Any = _SAME) -> Entry:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import threading
+import time
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from graphkit import Event, FlowStep, GraphServer, Response, RunRecord, StepError
+from graphkit import Event, FlowStep, GraphServer, Response, RunRecord, StepError, V2ModelServer, create_graph_server
 from graphkit.runtime import records, snapshot
 from graphkit.runtime.records import Recorder, Runs
 
@@ -407,3 +408,21 @@ def test_records_of_many_threads_are_not_mixed(new_graph: Any, awaits: bool) -> 
             ("second", number + 1, 2 * (number + 1)),
         ]
         assert record.answer == 2 * (number + 1)
+
+
+def test_loading_a_model_is_no_part_of_the_run_that_it_is_loaded_for() -> None:
+    loaded = []
+
+    class Slow(V2ModelServer):
+        def load(self) -> None:
+            time.sleep(0.05)
+            loaded.append(time.perf_counter_ns())
+
+        def predict(self, request: Any) -> Any:
+            return request["inputs"]
+
+    server = create_graph_server()
+    server.add_model("slow", class_name=Slow)
+    server.test("slow/infer", {"inputs": [1]})
+    took_ns = time.perf_counter_ns() - loaded[0]
+    assert last(server).duration_us * 1000 <= took_ns
