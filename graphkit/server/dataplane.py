@@ -123,6 +123,28 @@ def decode(event: Event) -> None:
                 raise BadRequest(f"the body is not usable JSON: {reason}") from exc
 
 
+def no_json(event: Any) -> str:
+    """Return why a body that was left as it came is no JSON, where it looks as if it should be; else nothing.
+
+    >>> no_json(Event(b'{"inputs": [[1, 2]'))
+    'the body is no JSON (Input data was truncated), so it was taken as it came'
+    >>> no_json(Event("a text")), no_json(Event({"inputs": []})), no_json(Event("{}", "text/plain"))
+    ('', '', '')
+    """
+    body, content_type = getattr(event, "body", None), getattr(event, "content_type", None)
+    if not isinstance(body, (str, bytes)) or (content_type and not content_type.lower().startswith(_FORM)):
+        return ""
+    if body.lstrip()[:1] not in ("{", "[", b"{", b"["):
+        return ""
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError) as exc:
+        return f"the body is no JSON ({exc}), so it was taken as it came"
+    except RecursionError:
+        return "the body is nested too deeply to be read as JSON, so it was taken as it came"
+    return ""
+
+
 def is_json(content_type: str) -> bool:
     """Return whether a content type means JSON.
 

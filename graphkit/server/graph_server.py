@@ -10,6 +10,7 @@ from graphkit.build.steps import RouterStep
 from graphkit.core.errors import GraphError, GraphkitError, StepError
 from graphkit.core.event import Event, Response
 from graphkit.core.namespace import caller_namespace
+from graphkit.runtime.failures import retold
 from graphkit.runtime.graph import BoundGraph
 from graphkit.runtime.records import RunRecord
 from graphkit.runtime.resolve import as_namespace
@@ -201,6 +202,10 @@ class GraphServer(PlayMixin, WorkMixin):
     def _presentable(self, exc: GraphkitError, event: Any) -> StepError:
         """Return an error as callers may see it: with a status, and without secrets."""
         error = self._concealed(exc, event)
+        if why := dataplane.no_json(event):
+            # a step that got text where it wanted a dict fails on that, and says nothing of the bracket that is missing
+            plain, error = error, retold(error, f"{error.message}; {why}")
+            error.__cause__, error.__traceback__ = plain.__cause__, plain.__traceback__
         if self._on_failure is not None:
             self._on_failure(error)
         return error

@@ -78,6 +78,11 @@ def server(request: pytest.FixtureRequest) -> GraphServer:
 GOOD = {"inputs": [1, 2]}
 BAD: dict[str, tuple[dict[str, Any], type[StepError], int, str | None]] = {
     "broken json": ({"path": "m/infer", "body": "{", "content_type": "application/json"}, BadRequest, 400, "JSON"),
+    "json that is cut off": ({"path": "m/infer", "body": '{"inputs": [1'}, BadRequest, 400, "is no JSON .*truncated"),
+    "json that curl sends as a form": (
+        {"path": "m/infer", "body": b'{"inputs": [1,]}', "content_type": "application/x-www-form-urlencoded"},
+        BadRequest, 400, "found a value of type bytes; the body is no JSON",
+    ),
     "text": ({"path": "m/infer", "body": "hello"}, BadRequest, 400, None),
     "no inputs": ({"path": "m/infer", "body": {"x": 1}}, BadRequest, 400, "inputs"),
     "inputs that are no list": ({"path": "m/infer", "body": {"inputs": 5}}, BadRequest, 400, "inputs"),
@@ -125,6 +130,19 @@ def test_odd_predictions_are_sent_as_they_are(server: GraphServer, given: str, o
     response = server.test("m/infer", {"inputs": [given]}, get_body=False)
     assert response.status_code == 200
     assert f'"outputs":{outputs}' in response.body
+
+
+def test_a_step_that_fails_on_text_says_that_it_was_no_json() -> None:
+    graph = new_flow()
+    graph.to(name="first", handler="(event['ids'][0])")
+    server = graph.to_mock_server()
+    with pytest.raises(
+        StepError, match=r"^step 'first'.*; the body is no JSON \(.*\), so it was taken as it came$"
+    ) as caught:
+        server.test(body='{"ids": [1, 2')
+    assert (caught.value.step, caught.value.__cause__ is not None) == ("first", True)
+    response = server.test(body="no list", silent=True)
+    assert "no JSON" not in response.body
 
 
 def test_empty_inputs_are_legal(server: GraphServer) -> None:
