@@ -29,6 +29,7 @@ _RAGGED = re.compile(r"inhomogeneous shape after 1 |mismatched lengths|array ele
 _NONE = re.compile(r"array=\[\]|with 0 sample")
 _EMPTY = re.compile(r"with 0 feature")
 _NO_ROWS = re.compile(r"Expected 2D array|got scalar array")
+_ROW_OF_DICTS = re.compile(r"Expected 2D array, got 1D array instead:\s+array=\[\{")
 _NO_SEQUENCE = re.compile(r"'(\w+)' (?:object is not (?:iterable|subscriptable)|has no len)")
 _NOT_FINITE = re.compile(r"contains (?:NaN|infinity)")
 _TEXT_QUOTED = re.compile(r"could not convert string|invalid literal for int\(\)")
@@ -167,8 +168,13 @@ class _Misfit:
             return self._of_single(inputs) or self._of_cells(inputs, "item")
         if all(isinstance(row, dict) for row in inputs) and (message := self._of_names(inputs, inputs)):
             return message
-        return self._of_rows(inputs, first) or next(
-            filter(None, (self._of_cells(row, f"row {index}, column") for index, row in enumerate(inputs, first))), ""
+        return (
+            self._of_rows(inputs, first)
+            or self._of_dicts(inputs, first)
+            or next(
+                filter(None, (self._of_cells(row, f"row {index}, column") for index, row in enumerate(inputs, first))),
+                "",
+            )
         )
 
     # ---- how many features ----------------------------------------------------------------------------------
@@ -217,6 +223,19 @@ class _Misfit:
         if missing and (self.not_finite or self._cites(missing)):  # tables fill gaps with NaN
             return _lacking(inputs, list(there), self.who)
         return ""
+
+    def _of_dicts(self, rows: list[Any], first: int) -> str:
+        """Return where a row has names, which the model's code read as a list of values."""
+        as_number = "'dict'" in self.said and _NO_NUMBER.search(self.said)
+        if not as_number and not _ROW_OF_DICTS.search(self.said):
+            return ""
+        at = next((index for index, row in enumerate(rows, first) if isinstance(row, dict)), None)
+        if at is None or any(isinstance(cell, dict) for row in rows if isinstance(row, _ROWS) for cell in _cells(row)):
+            return ""
+        return (
+            f"{self.who} expects a list of values as each row of 'inputs', found a dict in row {at}; rows with names "
+            f"go to 'infer_dict'"
+        )
 
     def _cites(self, names: Iterable[Any]) -> bool:
         found = (str(name) for name in names if str(name) in self.said)
@@ -308,6 +327,10 @@ def _lacking(inputs: Any, names: Sequence[str], who: str) -> str:
     except BadRequest as refusal:
         return refusal.message
     return ""
+
+
+def _cells(row: Any) -> Iterable[Any]:
+    return row.values() if isinstance(row, dict) else row
 
 
 def _reads_as_number(cell: Any) -> bool:

@@ -122,6 +122,9 @@ MISFITS = {
         "model 'm': row 1 of 'inputs' lacks 'petal_length'"),
     "a gap in a table": (Table, BY_COLUMN, [BY_NAME, {"sepal_length": 1, "sepal_width": 1, "petal_width": 1}],
         "model 'm': row 1 of 'inputs' lacks 'petal_length'"),
+    "rows by name": (Plain, BAYES, [BY_NAME],
+        "expects a list of values as each row of 'inputs', found a dict in row 0; rows with names go to 'infer_dict'"),
+    "a row by name, as numbers": (Floats, BAYES, [BY_NAME], "found a dict in row 0; rows with names go"),
     "a text by name": (Columns, TREE, [{**BY_NAME, "petal_width": "wide"}],
         NUMBERS + "'wide' in row 0, column 'petal_width'"),
 }  # fmt: skip
