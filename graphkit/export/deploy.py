@@ -183,7 +183,7 @@ def readme(name: str, facts: Mapping[str, Any]) -> str:
         "| `settings.yaml` | what the graph may name and read; settings of the server |",
         "| `requirements.txt` | the packages that it was exported with, and their versions |",
         *(
-            [f"| `cases.yaml` | {facts['cases']} recorded requests, and the answers to them |"]
+            [f"| `cases.yaml` | requests that were recorded ({facts['cases']}), and the answers to them |"]
             if facts["cases"]
             else []
         ),

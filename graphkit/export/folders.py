@@ -45,8 +45,8 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise ExportError(
-            f"the folder {str(target)!r} is not empty: it holds {choices(present)}; overwrite=True replaces an app "
-            f"that was exported before"
+            f"the folder {str(target)!r} is not empty: it holds {choices(present)}; exist_ok=True (--overwrite) "
+            f"replaces an app that was exported before"
         )
     known = read_manifest(target)
     foreign = [name for name in present if name not in known and name != MANIFEST]

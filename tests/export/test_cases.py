@@ -35,7 +35,7 @@ def test_recorded_cases_go_along_and_are_answered_alike(ran):
     assert written(notebook) == ["run 1: POST /", "two"]
     assert (done.cases, done.checked, done.origins) == (2, 2, {"runs": 1, "cases.yaml": 1})
     assert str(done).endswith("a fresh process answers all 2 recorded cases as before (1 run, 1 of 'cases.yaml')")
-    assert "| `cases.yaml` | 2 recorded requests" in (notebook.app / "README.md").read_text()
+    assert "| `cases.yaml` | requests that were recorded (2)" in (notebook.app / "README.md").read_text()
 
 
 def test_a_run_that_a_case_describes_is_that_case_at_its_place(ran):
@@ -159,7 +159,7 @@ def test_cases_that_ask_for_what_the_graph_does_not_have_are_left_out(ran):
     done = notebook.export()
     assert written(notebook) == ["mine", "no such model"]
     assert done.notes == ("cases that are not this graph's are left out: 'tree' of 'cases.yaml'",)
-    assert "2 recorded requests" in (notebook.app / "README.md").read_text()
+    assert "requests that were recorded (2)" in (notebook.app / "README.md").read_text()
 
 
 def test_a_broken_file_of_cases_is_named(ran):
