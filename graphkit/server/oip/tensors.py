@@ -31,6 +31,7 @@ DTYPES = {
 }
 BYTES = "BYTES"
 _NAMES = {dtype.lstrip("<"): name for name, dtype in DTYPES.items()} | {"b1": "BOOL"}
+_MOST_DIMENSIONS = 64  # of a NumPy array
 # How a model's schema may name a type.
 _ALIASES = {
     "bool": "BOOL",
@@ -235,12 +236,13 @@ def from_values(name: str, values: Any, datatype: str | None = None) -> tuple[st
     >>> from_values("y", [[1.5], [2.5]])[0], from_values("y", ["a"])[0], from_values("y", [True])[0]
     ('FP64', 'BYTES', 'BOOL')
     """
-    np = numpy()
     try:
-        array = np.asarray(values)
+        array = _as_array(values)
     except ValueError as exc:
-        raise StepError(f"the output {name!r} cannot be sent as a tensor: {exc}") from exc
-    if array.dtype.kind in "USO":
+        raise StepError(
+            f"the output {name!r} cannot be sent as a tensor: its rows differ in length or depth ({exc})"
+        ) from exc
+    if array.dtype.kind == "O" or (array.size == 0 and datatype == BYTES):
         elements = [_as_bytes(name, element) for element in array.ravel().tolist()]
         return BYTES, _as_objects(elements).reshape(array.shape)
     if datatype in DTYPES:
@@ -251,11 +253,33 @@ def from_values(name: str, values: Any, datatype: str | None = None) -> tuple[st
     return found, array.astype(DTYPES[found], copy=False)
 
 
+def _as_array(values: Any) -> Any:
+    """Return values as an array; texts and bytes as objects.
+
+    NumPy's own arrays of texts cut off the NULs at their ends, and give each the room that the longest one takes.
+    """
+    np = numpy()
+    if isinstance(_first_of(values), (str, bytes)):
+        return np.asarray(values, dtype=object)
+    array = np.asarray(values)
+    return np.asarray(values, dtype=object) if array.dtype.kind in "US" else array
+
+
+def _first_of(values: Any) -> Any:
+    for _ in range(_MOST_DIMENSIONS):
+        if not isinstance(values, (list, tuple)) or not values:
+            break
+        values = values[0]
+    return values
+
+
 def _as_bytes(name: str, element: Any) -> bytes:
     if isinstance(element, str):
         return element.encode("utf-8", "surrogatepass")
     if isinstance(element, (bytes, bytearray)):
         return bytes(element)
+    if isinstance(element, (list, tuple)):
+        raise StepError(f"the output {name!r} cannot be sent as a tensor: its rows differ in length or depth")
     raise StepError(
         f"the output {name!r} cannot be sent as a tensor: its elements are numbers or texts throughout, found a value "
         f"of type {type(element).__name__}"

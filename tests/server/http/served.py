@@ -42,6 +42,15 @@ class Same(V2ModelServer):
         return inputs
 
 
+class SameLists(V2ModelServer):
+    """Gives back what it got, as lists."""
+
+    def load(self) -> None: ...
+
+    def predict(self, request: Any) -> Any:
+        return request["inputs"]
+
+
 class Unloaded(V2ModelServer):
     """Cannot be loaded."""
 
@@ -65,6 +74,7 @@ models = _models()
 tracked = _models()
 tracked.parameters = {"log_stream": os.environ.get("TEST_LOG_STREAM"), "tracking_delay_s": 0.1}
 tracked.error_stream = os.environ.get("TEST_ERROR_STREAM")
+for_clients = _models(lists=SameLists)
 half_broken = _models(unloaded=Unloaded)
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,10 @@ def kserve_python() -> str:
     return str(python)
 
 
-def test_tritons_client_gets_every_answer(models: Served) -> None:
+def test_tritons_client_gets_every_answer(serving: Callable[..., Served]) -> None:
     pytest.importorskip("tritonclient.http", reason="Triton's client is not installed")
-    assert "all calls answered" in run(sys.executable, "triton.py", f"127.0.0.1:{models.port}")
+    served = serving("for_clients")
+    assert "all calls answered" in run(sys.executable, "triton.py", f"127.0.0.1:{served.port}")
 
 
 @pytest.mark.slow

@@ -8,9 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from graphkit import Event, GraphServer, StepError, V2ModelServer, create_graph_server, new_flow
 from graphkit.server.oip.exchange import is_oip
+from graphkit.server.oip.tensors import to_array, to_binary
 
 
 class Total(V2ModelServer):
@@ -33,6 +36,16 @@ class Same(V2ModelServer):
         inputs = request["inputs"]
         assert isinstance(inputs, (dict, np.ndarray, list)), inputs
         return inputs
+
+
+class SameLists(V2ModelServer):
+    """Gives back what it got, as lists."""
+
+    def load(self) -> None: ...
+
+    def predict(self, request: Any) -> Any:
+        assert not isinstance(request["inputs"], np.ndarray)
+        return request["inputs"]
 
 
 class Gives(V2ModelServer):
@@ -210,6 +223,39 @@ def test_whatever_a_model_gives_becomes_tensors(outputs: Any, expected: list[Any
     answer = server.test("/v2/models/m/infer", {"inputs": [tensor()]})
     found = [(item["name"], item["shape"], item["datatype"], item["data"]) for item in answer["outputs"]]
     assert found == expected
+
+
+def _echoes() -> GraphServer:
+    server = create_graph_server()
+    server.add_model("arrays", class_name=Same)
+    server.add_model("lists", class_name=SameLists)
+    return server
+
+
+ECHOES = _echoes()
+TEXTS = st.text("\x00aä€😀", max_size=4)  # few characters, so that many end in NULs
+NO_TEXTS = st.lists(st.sampled_from(b"\x00\x01a\xff"), max_size=4).map(bytes)
+
+
+@pytest.mark.parametrize("model", ["arrays", "lists"])
+@pytest.mark.parametrize("binary_in", [True, False])
+@pytest.mark.parametrize("binary_out", [True, False])
+@given(data=st.data())
+def test_bytes_come_back_as_they_were_sent(model: str, binary_in: bool, binary_out: bool, data: st.DataObject) -> None:
+    elements = TEXTS.map(str.encode) if not (binary_in and binary_out) else TEXTS.map(str.encode) | NO_TEXTS
+    sent = data.draw(st.lists(elements, min_size=1, max_size=6))
+    shape = data.draw(st.sampled_from([[len(sent)], [1, len(sent)], [len(sent), 1]]))
+    texts = [] if binary_in else [element.decode() for element in sent]
+    given = tensor("x", shape, "BYTES", texts)
+    if binary_in:
+        array = np.empty(len(sent), dtype=object)
+        array[:] = sent
+        given["data"] = to_binary(array)
+    body = {"inputs": [given], "parameters": {"binary_data_output": binary_out}}
+    event = Event(body, method="POST", path=f"/v2/models/{model}/infer")
+    (output,) = ECHOES.run(event, get_body=True)["outputs"]
+    assert (output["datatype"], output["shape"]) == ("BYTES", shape)
+    assert to_array(output).ravel().tolist() == sent
 
 
 def test_rows_that_differ_cannot_be_tensors() -> None:

@@ -110,6 +110,13 @@ def test_large_whole_numbers_keep_their_last_digit() -> None:
         ([1.5, 2], "FP64", [1.5, 2]),
         ([True], "BOOL", [True]),
         (["a", b"b"], BYTES, ["a", "b"]),
+        (["ä", b"\xc3\xa4"], BYTES, ["ä", "ä"]),
+        (["ab\x00", "\x00"], BYTES, ["ab\x00", "\x00"]),
+        ([[b"ab\x00"], [b"\x00\x00"]], BYTES, ["ab\x00", "\x00\x00"]),
+        ((np.bytes_(b"a\x00"), np.str_("a\x00")), BYTES, ["a\x00", "a\x00"]),
+        (np.array(["a\x00"], dtype=object), BYTES, ["a\x00"]),
+        ("a\x00", BYTES, ["a\x00"]),
+        ([[], []], "FP64", []),
         (np.array([1], "f2"), "FP16", [1]),
         (np.array([1], ">i4"), "INT32", [1]),
         (np.array([["a"]]), BYTES, ["a"]),
@@ -123,11 +130,33 @@ def test_what_models_give_becomes_a_tensor(values: Any, datatype: str, data: lis
 
 def test_a_schema_decides_the_type_of_an_output() -> None:
     assert from_values("y", [1, 2], "FP32")[1].dtype == np.float32
+    assert [from_values("y", [], datatype)[0] for datatype in (BYTES, "INT8", None)] == [BYTES, "INT8", "FP64"]
 
 
-@pytest.mark.parametrize("values", [[[1], [1, 2]], [{"a": 1}], [None], np.array([1j])])
-def test_what_is_no_tensor_is_an_error_that_names_the_output(values: Any) -> None:
-    with pytest.raises(StepError, match="'y' cannot be sent as a tensor"):
+def _endless() -> list[Any]:
+    values: list[Any] = []
+    values.append(values)
+    return values
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[1], [1, 2]], "rows differ in length or depth"),
+        ([["a"], ["b", "c"]], "rows differ in length or depth"),
+        (["a", ["b"]], "rows differ in length or depth"),
+        ([["a"], b"b"], "rows differ in length or depth"),
+        (_endless(), "rows differ in length or depth"),
+        ([{"a": 1}], "found a value of type dict"),
+        ([None], "found a value of type NoneType"),
+        (["a", 1], "numbers or texts throughout, found a value of type int"),
+        ([1, "a"], "numbers or texts throughout, found a value of type int"),
+        ([1, b"a"], "numbers or texts throughout, found a value of type int"),
+        (np.array([1j]), "its type is complex128"),
+    ],
+)
+def test_what_is_no_tensor_is_an_error_that_names_the_output(values: Any, message: str) -> None:
+    with pytest.raises(StepError, match=f"'y' cannot be sent as a tensor: .*{message}"):
         from_values("y", values)
 
 

@@ -15,7 +15,7 @@ DTYPES = {
 
 def values(datatype: str) -> np.ndarray:
     if datatype == "BYTES":
-        return np.array([["a", "ä"], ["", "x" * 300]], dtype=object)
+        return np.array([["a", "ä"], ["", "x" * 300], ["ab\x00", "\x00"]], dtype=object)
     dtype = np.dtype(DTYPES[datatype])
     if dtype.kind == "b":
         return np.array([[True, False], [False, True]])
@@ -26,14 +26,19 @@ def values(datatype: str) -> np.ndarray:
 
 
 def check_infer(
-    client: triton.InferenceServerClient, datatype: str, binary_in: bool, binary_out: bool, pack: str
+    client: triton.InferenceServerClient,
+    datatype: str,
+    binary_in: bool,
+    binary_out: bool,
+    pack: str = "",
+    model: str = "same",
 ) -> None:
     sent = values(datatype)
     tensor = triton.InferInput("x", list(sent.shape), datatype)
     tensor.set_data_from_numpy(sent, binary_data=binary_in)
     wanted = [triton.InferRequestedOutput("output_0", binary_data=binary_out)]
     found = client.infer(
-        "same",
+        model,
         [tensor],
         outputs=wanted,
         request_id="r1",
@@ -64,7 +69,9 @@ def main(address: str) -> None:
             if datatype == "FP16" and not binary_in:
                 continue  # the client itself refuses it
             for binary_out in (True, False):
-                check_infer(client, datatype, binary_in, binary_out, "")
+                check_infer(client, datatype, binary_in, binary_out)
+                if datatype == "BYTES":
+                    check_infer(client, datatype, binary_in, binary_out, model="lists")
     check_infer(client, "FP32", True, True, "gzip")
     check_infer(client, "FP32", False, False, "deflate")
     several(client)
