@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import Any
+
+from graphkit.core.errors import GraphError
 
 #: The arguments of a model that turn it on.
 ARGUMENTS = ("max_batch_size", "max_delay_ms", "max_waiting")
+
+
+def yields(who: str) -> str:
+    """Return why a model's requests cannot be batched: nobody could tell whose a chunk is."""
+    return f"{who}: predict yields, so that requests cannot share a call: leave out max_batch_size, or return a list"
 
 
 class Batched:
@@ -31,7 +39,10 @@ class Batched:
         from graphkit.models.batching import batcher_of  # its asyncio loads where it is wanted
 
         # looked up anew each time, since a method may be replaced
-        self.batcher = batcher_of(arguments, f"model {self.name!r}", lambda request: self.predict(request), self._warn)
+        who = f"model {self.name!r}"
+        self.batcher = batcher_of(arguments, who, lambda request: self.predict(request), self._warn)
+        if self.batcher is not None and (isgeneratorfunction(self.predict) or isasyncgenfunction(self.predict)):
+            raise GraphError(yields(who))
 
     @property
     def awaits(self) -> bool:

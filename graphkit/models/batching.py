@@ -17,7 +17,8 @@ from typing import Any
 
 from graphkit.core.awaiting import is_awaitable
 from graphkit.core.errors import GraphError, StepError, told
-from graphkit.models.batched import ARGUMENTS
+from graphkit.core.yielded import is_stream
+from graphkit.models.batched import ARGUMENTS, yields
 from graphkit.models.merging import key_of, merged, parted, rows_of, without_id
 
 DELAY_MS = 5.0
@@ -280,7 +281,11 @@ class Batcher:
 
     def _asked(self, predict: Callable[[Any], Any], request: Any, loop: asyncio.AbstractEventLoop) -> Any:
         outputs = predict(request)
-        return _awaited(outputs, loop, self._who) if is_awaitable(outputs) else outputs
+        if is_awaitable(outputs):
+            outputs = _awaited(outputs, loop, self._who)
+        if is_stream(outputs):
+            raise StepError(yields(self._who))
+        return outputs
 
 
 def _awaited(waiting: Any, loop: asyncio.AbstractEventLoop, who: str) -> Any:

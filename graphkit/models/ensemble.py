@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
 from graphkit.core.errors import BadRequest, GraphError, GraphkitError, StepError, choices, either, nearest, told
 from graphkit.core.event import Event
+from graphkit.core.yielded import collected, gathered, is_stream
 from graphkit.models.addresses import BY_ROW, Address
 from graphkit.models.parallel import ExecutorType, ParallelRun
 from graphkit.models.requests import check_inputs, has_rows, request_copies, with_id
@@ -197,8 +198,9 @@ class VotingEnsemble(ParallelRun):
         if kinds is None or (regression and not are_numbers(kinds)) or not _even(columns, body["inputs"]):
             # something is not as usual; what the models said is looked at one by one
             own = event.fork(body)
-            outputs: Any = dict(zip(self.routes, columns, strict=True))
-            if any(type(found) not in PLAIN_TYPES and is_awaitable(found) for found in columns):
+            asked = zip(self.routes, models, columns, strict=True)
+            outputs: Any = {key: self._all_of(key, model, found, body) for key, model, found in asked}
+            if any(type(found) not in PLAIN_TYPES and is_awaitable(found) for found in outputs.values()):
                 outputs = self._outputs_later(outputs, models, body)
             return then(then(outputs, partial(self._voted, (own, "infer", None, 0, stamp))), attrgetter("body"))
         votes = vote(columns, self._shares(tuple(self.routes)), self.vote_type, kinds)
@@ -312,11 +314,18 @@ class VotingEnsemble(ParallelRun):
                 return None
         return models
 
+    def _all_of(self, key: str, model: V2ModelServer, found: Any, body: Any) -> Any:
+        """Return what a model yielded as a list, or an awaitable of it; other outputs as they are."""
+        try:
+            return collected(found) if is_stream(found) else found
+        except Exception as exc:  # as above
+            return failure_of(self.routes[key], model, exc, body)
+
     async def _outputs_later(self, outputs: dict[str, Any], models: list[V2ModelServer], body: Any) -> dict[str, Any]:
         arrived = {}
         for (key, found), model in zip(outputs.items(), models, strict=True):
             try:
-                arrived[key] = await found if is_awaitable(found) else found
+                arrived[key] = await gathered(found)
             except Exception as exc:  # as above
                 arrived[key] = failure_of(self.routes[key], model, exc, body)
         return arrived

@@ -13,8 +13,10 @@ from typing import Any
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable
 from graphkit.core.protocols import seam
+from graphkit.core.yielded import is_stream
 from graphkit.models.addresses import BY_ROW, Addresses, keep
 from graphkit.models.stamps import MICROSECONDS, Stamps
+from graphkit.models.yielding import answers, taken
 
 # A route's key, the route, its model, what tells the model the time, and an answer to fill in: copying one is the
 # quickest way to a dict.
@@ -24,7 +26,8 @@ _Target = tuple[str, Any, Any, Stamps, dict[str, Any]]
 def shortcut_of(router: Any, addresses: Addresses) -> Callable[[Any, Any], Any]:
     """Return what answers ``(event, body)`` for a router that hands requests on as they are.
 
-    It returns the answer, an awaitable of it, or ``None``. The event is only read, and given an id if it has none.
+    It returns the answer, a generator of answers (see :mod:`~graphkit.models.yielding`), an awaitable of either, or
+    ``None``. The event is only read, and given an id if it has none.
 
     Parameters
     ----------
@@ -72,9 +75,9 @@ def shortcut_of(router: Any, addresses: Addresses) -> Callable[[Any, Any], Any]:
         given["id"] = request_id
         given["outputs"] = outputs
         given["timestamp"] = stamp
-        if type(outputs) is list or type(outputs) in PLAIN_TYPES or not is_awaitable(outputs):
+        if type(outputs) is list or type(outputs) in PLAIN_TYPES:
             return given
-        return _later(route, model, given, body)
+        return _come(event, route, model, given, body)
 
     def find(path: str) -> bool:
         targets.pop(path, None)
@@ -99,9 +102,31 @@ def failure_of(route: Any, model: Any, exc: Exception, request: Any) -> Exceptio
     return error if named is None else named(error)
 
 
-async def _later(route: Any, model: Any, answer: dict[str, Any], request: Any) -> dict[str, Any]:
+def _come(event: Any, route: Any, model: Any, answer: dict[str, Any], request: Any) -> Any:
+    """Return the answer where its outputs may have to be awaited, or come chunk by chunk."""
     try:
-        return {**answer, "outputs": await answer["outputs"]}
+        outputs = taken(model, event, answer["outputs"])
     except Exception as exc:
         error = failure_of(route, model, exc, request)
         raise error from error.__cause__
+    if is_awaitable(outputs):
+        return _later(event, route, model, answer, request, outputs)
+    return _with(model, answer, outputs)
+
+
+async def _later(event: Any, route: Any, model: Any, answer: dict[str, Any], request: Any, awaited: Any) -> Any:
+    try:
+        outputs = taken(model, event, await awaited)
+        if is_awaitable(outputs):
+            outputs = await outputs
+    except Exception as exc:
+        error = failure_of(route, model, exc, request)
+        raise error from error.__cause__
+    return _with(model, answer, outputs)
+
+
+def _with(model: Any, answer: dict[str, Any], outputs: Any) -> Any:
+    if is_stream(outputs):
+        return answers(model, answer["id"], outputs)
+    answer["outputs"] = outputs
+    return answer

@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
 from graphkit.core.errors import BadRequest, GraphError, GraphkitError, ModelNotReady, StepError, choices, nearest, told
+from graphkit.core.yielded import STREAMS, is_stream
 from graphkit.models.addresses import BY_ROW
 from graphkit.models.batched import ARGUMENTS, Batched
 from graphkit.models.component import Component
 from graphkit.models.requests import check_inputs, kind, rows_in_order, with_id
 from graphkit.models.stamps import Stamps
+from graphkit.models.yielding import answers, response_of, taken
 
 _BY_NAME = frozenset({"infer_dict", "predict_dict"})
 
@@ -53,6 +55,14 @@ class V2ModelServer(Batched, Component):
     prediction for each input. Requests that differ in other fields than ``inputs`` and ``id`` do not share a call, and
     ``predict`` gets them without ``id``. If a shared call fails, each of its requests is asked alone, so that only the
     one at fault fails. The other hooks run for each request, and tracking has a record of each.
+
+    A ``predict`` or ``explain`` may yield, plainly or asynchronously, but not with micro-batching. Its chunks are the
+    list of ``outputs``. Over HTTP, a client that accepts ``text/event-stream`` or ``application/x-ndjson`` gets each
+    chunk when it is yielded, as an answer of its own: ``{"id", "model_name", "outputs": [chunk], "timestamp"}``, with
+    tensors for tensors. That is so where the model's answer is the graph's: it is the last step itself, or behind a
+    ModelRouter that is, without ``result_path``. A failure is the last event, time limits count for each chunk,
+    tracking has one record of all, and ``postprocess`` gets each of the answers (where it is ``async def`` and
+    ``predict`` yields plainly, there is one answer as ever).
 
     Attributes
     ----------
@@ -341,11 +351,16 @@ class V2ModelServer(Batched, Component):
                     result = self.explain(request)
                 else:
                     result = self.predict(request) if self.batcher is None else self.batcher.ask(request)
+                if type(result) in STREAMS:
+                    result = taken(self, event, result)
             except Exception as exc:
                 self._raise_tracked(call, request, exc)
                 raise
-            if type(result) not in PLAIN_TYPES and is_awaitable(result):
-                return then(self._asked_later(call, request, result), partial(self._go_on, call, 3, request))
+            if type(result) not in PLAIN_TYPES:
+                if is_awaitable(result):
+                    return then(self._asked_later(call, request, result), partial(self._asked, call, request))
+                if is_stream(result):
+                    return self._asked(call, request, result)
         if stage < 4:
             result = {"id": request_id, "model_name": self.name, "outputs": result, "timestamp": stamp}
             if self.version:
@@ -394,10 +409,21 @@ class V2ModelServer(Batched, Component):
 
     async def _asked_later(self, call: _Call, request: Any, outputs: Any) -> Any:
         try:
-            return await outputs
+            outputs = taken(self, call[0], await outputs)
+            return await outputs if is_awaitable(outputs) else outputs
         except Exception as exc:
             self._raise_tracked(call, request, exc)
             raise
+
+    def _asked(self, call: _Call, request: Any, result: Any) -> Any:
+        """Go on with a result for which more was to be done: one that was awaited, or comes chunk by chunk."""
+        if not is_stream(result):
+            return self._go_on(call, 3, request, result)
+        event, _, request_id, _, log, _ = call
+        event.body = answers(
+            self, request_id, result, None if log is None else partial(self._track_chunks, call, request)
+        )
+        return event
 
     def _refusal(self, exc: Exception) -> BadRequest:
         return BadRequest(f"model {self.name!r} refuses the request: {told(exc)}")
@@ -415,6 +441,17 @@ class V2ModelServer(Batched, Component):
         _, operation, request_id, _, log, started_ns = call
         if log is not None:
             log.push(with_id(request, request_id), None, operation, started_ns, error=exc)
+
+    def _track_chunks(self, call: _Call, request: Any, chunks: list[Any], why: BaseException | None) -> None:
+        _, operation, request_id, stamp, log, started_ns = call
+        response = response_of(self, request_id, chunks, stamp)
+        if why is None:
+            self._track(call, request, response)
+        elif isinstance(why, Exception):
+            self._track_failure(call, request, why)
+        else:
+            error = f"nobody wanted more than {len(chunks)} chunks"
+            log.push(with_id(request, request_id), response, operation, started_ns, error=error)
 
     def _rows(self, request: Any) -> Any:
         """Return a copy of the request whose rows are lists in the order of the model's schema."""

@@ -111,7 +111,7 @@ class BoundGraph:
                 if self._shortcut is not None:
                     answer = self._shortcut(event, event.body)
                     if answer is not None:
-                        return answer if type(answer) is dict else self.wait(answer)
+                        return self.wait(answer) if type(answer) is not dict and is_awaitable(answer) else answer
                 if straight.events:
                     return straight.run(event.body, event.fork(event.body), None).body
                 return straight.run(event.body, event, None)
@@ -135,7 +135,7 @@ class BoundGraph:
                 if self._shortcut is not None and self._offload is None:
                     answer = self._shortcut(event, event.body)
                     if answer is not None:
-                        return answer if type(answer) is dict else await answer
+                        return await answer if type(answer) is not dict and is_awaitable(answer) else answer
                 own = event.fork(event.body) if straight.events else event
                 result = straight.run(event.body, own, None)
                 if straight.is_async:

@@ -90,7 +90,8 @@ class RoutePools:
             pool = self._process_pool(len(routes))
             for key, route in routes.items():
                 try:
-                    forks[key]._trace = None  # a recorder stays in its own process
+                    # a recorder stays in its own process, and so do objects that are known by their ids
+                    forks[key]._trace = forks[key]._chunked = None
                     futures[key] = pool.submit(run_recipe, self._recipe(route), forks[key])
                 except Exception as exc:
                     results[key] = exc

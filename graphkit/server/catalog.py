@@ -9,6 +9,7 @@ from graphkit.core.event import Event
 from graphkit.models.addresses import Address, parse
 from graphkit.models.router import BaseModelRouter
 from graphkit.runtime.graph import BoundGraph
+from graphkit.server.last_models import last_models
 from graphkit.server.oip.exchange import Exchange, is_oip
 from graphkit.server.oip.tensors import datatype_of
 
@@ -95,6 +96,8 @@ class Catalog:
         ]
         #: Whether a model waits for others' requests, so that it must be asked on an event loop.
         self.waits = any(getattr(step.object, "batcher", None) is not None for step in bound.steps.values())
+        #: The ids of the models whose answers nothing changes: where a client takes chunks, they may come so.
+        self.last_models = frozenset(map(id, last_models(bound)))
         # whether a model takes requests of the Open Inference Protocol only
         self._strict = any(getattr(step.object, "protocol", None) == "oip" for step in bound.steps.values())
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from graphkit.build.flow import RootFlowStep
 from graphkit.build.steps import RouterStep
+from graphkit.core.awaiting import is_awaitable
 from graphkit.core.errors import GraphError, GraphkitError, StepError
 from graphkit.core.event import Event, Response
 from graphkit.core.namespace import caller_namespace
@@ -155,7 +156,8 @@ class GraphServer(PlayMixin, WorkMixin):
                 except Exception as exc:
                     bound.fail_at_once(event, exc)
                 if result is not None:
-                    result = result if type(result) is dict else bound.wait(result)
+                    if type(result) is not dict and is_awaitable(result):
+                        result = bound.wait(result)
                     return result if get_body else dataplane.encode(result, self._response_class(context))
             if extra_args or dataplane.needs_work(event):
                 event = dataplane.prepared(event, extra_args)
@@ -198,6 +200,11 @@ class GraphServer(PlayMixin, WorkMixin):
         if catalog is None or catalog.bound is not bound:
             catalog = self._catalog = Catalog(bound, self._graph.name or "")
         return catalog
+
+    def _last_models(self) -> frozenset[int]:
+        """Return the ids of the models whose answers are the graph's; none before the graph is bound."""
+        bound = self._bound
+        return frozenset() if bound is None else self._catalog_of(bound).last_models
 
     def _presentable(self, exc: GraphkitError, event: Any) -> StepError:
         """Return an error as callers may see it: with a status, and without secrets."""

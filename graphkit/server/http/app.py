@@ -12,11 +12,12 @@ from graphkit.core import jsonlike
 from graphkit.core.current import CURRENT_EVENT
 from graphkit.core.errors import GraphkitError, MissingExtra, told
 from graphkit.core.event import Event, Trigger
+from graphkit.core.yielded import is_stream
 from graphkit.runtime.bound import is_response
 from graphkit.server import dataplane
 from graphkit.server.graph_server import GraphServer, mock_server
 from graphkit.server.http.bodies import Gone, Refused, read_body, unpack
-from graphkit.server.http.chunks import Chunks, form_of, is_stream
+from graphkit.server.http.chunks import Chunks, form_of, wants_chunks
 from graphkit.server.http.cors import Cors
 from graphkit.server.http.deadline import Late
 from graphkit.server.http.keys import Keys
@@ -332,6 +333,8 @@ class App:
             _TRIGGER,
         )
         event._trace = trace
+        if wants_chunks(headers.get("accept", "")):
+            event._chunked = self.server._last_models()
         CURRENT_EVENT.set(event)
         if scope["query_string"]:
             event.query = scope["query_string"].decode("latin-1")  # type: ignore[attr-defined]  # events take more

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from types import AsyncGeneratorType, GeneratorType
+from types import AsyncGeneratorType
 from typing import Any
 
 from graphkit.core import jsonlike
@@ -15,18 +15,8 @@ from graphkit.server.http.deadline import Late, within
 from graphkit.server.http.threads import Threads
 from graphkit.server.http.wire import Receive, Send, is_sendable
 
-_STREAMS = (GeneratorType, AsyncGeneratorType)
 _END = object()
 EVENTS, LINES = b"text/event-stream", b"application/x-ndjson"
-
-
-def is_stream(value: Any) -> bool:
-    """Return whether a value is an answer in chunks: a generator, plain or async.
-
-    >>> is_stream(x for x in "ab"), is_stream(["a"])
-    (True, False)
-    """
-    return isinstance(value, _STREAMS)
 
 
 def as_event(chunk: Any) -> bytes:
@@ -151,6 +141,15 @@ class Form:
         self.content_type = content_type
         self.write = write
         self.write_failure = write_failure
+
+
+def wants_chunks(accepted: str) -> bool:
+    """Return whether a client says that it takes an answer in chunks.
+
+    >>> wants_chunks("text/event-stream"), wants_chunks("*/*")
+    (True, False)
+    """
+    return "event-stream" in accepted or "ndjson" in accepted
 
 
 def form_of(accepted: str, response: Any) -> Form | None:

@@ -10,6 +10,7 @@ from graphkit.server.oip.tensors import BYTES, DTYPES
 _ANY: dict[str, Any] = {}
 _OBJECT = {"type": "object"}
 _STRING = {"type": "string"}
+_CHUNKS = ("text/event-stream", "application/x-ndjson")
 _ERROR = {"$ref": "#/components/schemas/Error"}
 
 
@@ -115,11 +116,12 @@ def _infer(model: str, strict: bool) -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
         "responses": {
             "200": {
-                "description": "What the model answers, in the dialect of the request",
+                "description": "What the model answers, in the dialect of the request; where it yields, and the client "
+                "accepts chunks, an answer for each",
                 "content": {
                     "application/json": {"schema": answers},
                     "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-                    "text/event-stream": {"schema": _STRING},
+                    **{kind: {"schema": _STRING} for kind in _CHUNKS},
                 },
             },
             **_FAILURES,
@@ -129,7 +131,7 @@ def _infer(model: str, strict: bool) -> dict[str, Any]:
 
 def _flow(name: str) -> dict[str, Any]:
     content = {"application/json": {"schema": _ANY}}
-    answers = {kind: {"schema": _ANY} for kind in ("application/json", "text/plain", "text/event-stream")}
+    answers = {kind: {"schema": _ANY} for kind in ("application/json", "text/plain", *_CHUNKS)}
     return {
         "summary": f"Send an event through {name}",
         "tags": [name],

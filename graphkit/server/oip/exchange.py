@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from graphkit.core.errors import BadRequest, StepError, choices, nearest
+from graphkit.core.yielded import is_stream, mapped
 from graphkit.models.requests import Tensors
 from graphkit.runtime.bound import is_response
 from graphkit.server.oip.binary import TENSOR
@@ -69,7 +71,8 @@ class Exchange:
     def answer(self, result: Any) -> Any:
         """Return the answer with its outputs as tensors; a complete Response stays as it is.
 
-        An output that is wanted in binary form has ``bytes`` as its data.
+        An output that is wanted in binary form has ``bytes`` as its data. Of a generator each chunk becomes an answer,
+        without binary outputs.
 
         Raises
         ------
@@ -80,6 +83,11 @@ class Exchange:
         """
         if is_response(result):
             return result
+        if is_stream(result):
+            return mapped(result, partial(self._answer, as_text=True))
+        return self._answer(result)
+
+    def _answer(self, result: Any, as_text: bool = False) -> dict[str, Any]:
         whole = isinstance(result, Mapping) and "outputs" in result
         outputs = self._tensors_of(result["outputs"] if whole else result)
         unknown = [name for name in self._wanted if name not in outputs]
@@ -95,7 +103,7 @@ class Exchange:
         if self._id is not None:
             answer["id"] = str(self._id)
         names = self._wanted or outputs
-        answer["outputs"] = [self._written(name, outputs[name]) for name in names]
+        answer["outputs"] = [self._written(name, outputs[name], as_text) for name in names]
         return answer
 
     def _tensors_of(self, values: Any) -> dict[str, Any]:
@@ -112,14 +120,14 @@ class Exchange:
             values = {next(iter(declared)) if len(declared) == 1 else "output_0": values}
         return {str(name): from_values(name, value, declared.get(name)) for name, value in values.items()}
 
-    def _written(self, name: str, output: Any) -> dict[str, Any]:
+    def _written(self, name: str, output: Any, as_text: bool) -> dict[str, Any]:
         if isinstance(output, dict):
             return output
         datatype, array = output
         shape = list(array.shape) or [1]
         parameters = self._wanted.get(name, {})
         binary = parameters.get("binary_data", self._parameters.get("binary_data_output", False))
-        data = to_binary(array) if binary is True else to_json_data(name, array)
+        data = to_binary(array) if binary is True and not as_text else to_json_data(name, array)
         return {"name": name, "shape": shape, "datatype": datatype, "data": data}
 
 

@@ -51,6 +51,41 @@ class SameLists(V2ModelServer):
         return request["inputs"]
 
 
+class Parts(V2ModelServer):
+    """Yields its inputs one by one, and fails where it is told to."""
+
+    def load(self) -> None: ...
+
+    def predict(self, request: Any) -> Any:
+        for number, item in enumerate(request["inputs"]):
+            if number == request.get("fail_at"):
+                raise ValueError("no more")
+            time.sleep(request.get("pause_s", 0))
+            while number and not Path(request.get("wait_for", "/")).exists():
+                time.sleep(0.01)
+            yield item
+
+    def explain(self, request: Any) -> Any:
+        yield from reversed(request["inputs"])
+
+
+class AsyncParts(Parts):
+    """Does the same without holding up others, and writes down when it is closed."""
+
+    async def predict(self, request: Any) -> Any:
+        try:
+            for number, item in enumerate(request["inputs"]):
+                if number == request.get("fail_at"):
+                    raise ValueError("no more")
+                await asyncio.sleep(request.get("pause_s", 0))
+                while number and not Path(request.get("wait_for", "/")).exists():
+                    await asyncio.sleep(0.01)
+                yield item
+        finally:
+            if os.environ.get("TEST_TAKEN"):
+                Path(os.environ["TEST_TAKEN"]).write_text("closed")
+
+
 class Unloaded(V2ModelServer):
     """Cannot be loaded."""
 
@@ -75,6 +110,7 @@ tracked = _models()
 tracked.parameters = {"log_stream": os.environ.get("TEST_LOG_STREAM"), "tracking_delay_s": 0.1}
 tracked.error_stream = os.environ.get("TEST_ERROR_STREAM")
 for_clients = _models(lists=SameLists)
+parts = _models(plain=Parts, later=AsyncParts)
 half_broken = _models(unloaded=Unloaded)
 
 
