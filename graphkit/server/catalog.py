@@ -6,15 +6,18 @@ from typing import Any
 
 from graphkit.core.errors import BadRequest, ModelNotFound, choices, nearest
 from graphkit.core.event import Event
-from graphkit.models.addresses import Address, parse
+from graphkit.models.addresses import BY_ROW, Address, parse
 from graphkit.models.router import BaseModelRouter
 from graphkit.runtime.graph import BoundGraph
 from graphkit.server.last_models import last_models
-from graphkit.server.oip.exchange import Exchange, is_oip
+from graphkit.server.oip.dialect import half_formed, is_oip
+from graphkit.server.oip.exchange import Exchange
 from graphkit.server.oip.tensors import datatype_of
 
 PREFIX, HEALTH = "v2/models", "v2/health"
 PLATFORM = "graphkit"
+# The operations whose requests may bring tensors; where there is none, it is for predictions, or the body says.
+_WITH_TENSORS = frozenset({*BY_ROW, "explain", ""})
 
 
 class Served:
@@ -64,6 +67,14 @@ class Served:
             "inputs": [_tensor(feature) for feature in known.get("inputs") or ()],
             "outputs": [_tensor(feature) for feature in known.get("outputs") or ()],
         }
+
+
+def _operation(address: Address, body: Any) -> str:
+    """Return what is asked for: the URL says so, also the one that asks an ensemble itself, or else the body."""
+    if address.operation or (address.model and address.model in _WITH_TENSORS):
+        return address.operation or address.model
+    given = body.get("operation") if type(body) is dict else None
+    return given.strip("/") if isinstance(given, str) else ""
 
 
 def _tensor(feature: Any) -> dict[str, Any]:
@@ -157,27 +168,39 @@ class Catalog:
     def exchange(self, event: Event) -> Exchange | None:
         """Put a plain request into an event that brings tensors, and return what turns the answer back.
 
-        A model whose ``protocol`` is ``"oip"`` takes no other requests; one with another protocol of its own gets
-        its request as it came.
+        That is for predictions and explanations; other operations get their request as it came. A model whose
+        ``protocol`` is ``"oip"`` takes no other requests; one with another protocol of its own gets its request as it
+        came.
 
         Raises
         ------
         BadRequest
-            If the tensors cannot be used, or the model takes nothing but tensors.
+            If the tensors cannot be used or are not whole, or the model takes nothing but tensors.
         """
         tensors = is_oip(event.body)
-        if not (tensors or self._strict) or event.method == "GET":
+        problem = "" if tensors else half_formed(event.body)
+        if not (tensors or problem or self._strict) or event.method == "GET":
             return None
         address, served = self.addressed(event.path)
-        if address.operation not in ("infer", ""):
+        operation = _operation(address, event.body)
+        if operation not in _WITH_TENSORS:
             return None
         protocol = "v2" if served is None else getattr(served.object, "protocol", "v2")
+        if problem and protocol in ("v2", "oip") and self._asks_a_model(served):
+            raise BadRequest(problem)
         if not tensors and protocol == "oip":
             raise BadRequest(f"model {address.model!r} takes requests of the Open Inference Protocol only")
         if not tensors or protocol not in ("v2", "oip"):
             return None
         name, _, version = address.model.partition(":")
         model = None if served is None else served.object
-        exchange = Exchange(event.body, model, name or self._flow, version)
+        exchange = Exchange(event.body, model, name or self._flow, version, of_schema=operation != "explain")
         event.body = exchange.plain
         return exchange
+
+    def _asks_a_model(self, served: Served | None) -> bool:
+        """Return whether a request goes to a model, as far as is known: functions may take dicts of any keys."""
+        if served is not None:
+            return served.object is not None
+        root = self.bound.steps.get("")
+        return root is not None and root.kind == "router"

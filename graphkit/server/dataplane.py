@@ -17,7 +17,7 @@ from graphkit.runtime.bound import is_response
 from graphkit.runtime.envelope import MARK, is_wrapped, unwrap
 from graphkit.server.oip import binary
 from graphkit.server.oip.binary import has_binary
-from graphkit.server.oip.exchange import is_oip
+from graphkit.server.oip.dialect import half_formed, is_oip, may_bring_tensors
 
 JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
@@ -69,7 +69,7 @@ def needs_work(event: Any) -> bool:
     body = event.body
     kind = type(body)
     if kind is dict:
-        return MARK in body or is_oip(body)
+        return MARK in body or may_bring_tensors(body)
     return kind is str or kind is bytes
 
 
@@ -79,7 +79,8 @@ def wants_json_errors(event: Any) -> bool:
     >>> wants_json_errors(Event(1)), wants_json_errors(Event(1, headers={"Accept": "application/json, */*"}))
     (False, True)
     """
-    if is_oip(getattr(event, "body", None)):
+    body = getattr(event, "body", None)
+    if is_oip(body) or half_formed(body) != "":
         return True
     for name, value in (getattr(event, "headers", None) or {}).items():
         key = str(name).lower()

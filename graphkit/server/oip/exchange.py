@@ -14,18 +14,6 @@ from graphkit.server.oip.binary import TENSOR
 from graphkit.server.oip.tensors import datatype_of, from_values, to_array, to_binary, to_json_data, to_lists
 
 
-def is_oip(body: Any) -> bool:
-    """Return whether a body is a request of the protocol: its ``inputs`` are tensors, all of them.
-
-    >>> is_oip({"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}]}), is_oip({"inputs": [1]})
-    (True, False)
-    """
-    inputs = body.get("inputs") if type(body) is dict else None
-    if type(inputs) is not list or not inputs or type(inputs[0]) is not dict:
-        return False
-    return all(type(item) is dict and item.keys() >= TENSOR for item in inputs)
-
-
 class Exchange:
     """One request and how its answer is sent back.
 
@@ -37,6 +25,8 @@ class Exchange:
         The object of the model that it goes to, where that is known: it may want arrays, and its schema names outputs.
     name, version
         What the URL says.
+    of_schema
+        Whether the outputs are those of the model's schema, which names them and their types.
 
     Raises
     ------
@@ -53,8 +43,8 @@ class Exchange:
     [{'name': 'output_0', 'shape': [2], 'datatype': 'INT64', 'data': [3, 4]}]
     """
 
-    def __init__(self, request: dict[str, Any], model: Any, name: str, version: str) -> None:
-        self._model = model
+    def __init__(self, request: dict[str, Any], model: Any, name: str, version: str, of_schema: bool = True) -> None:
+        self._schema = (getattr(getattr(model, "model_spec", None), "outputs", None) or []) if of_schema else []
         self._name = name
         self._version = version
         parameters = request.get("parameters")
@@ -114,8 +104,7 @@ class Exchange:
             if all(item.keys() >= TENSOR for item in values):
                 return {item["name"]: dict(item) for item in values}
             values = _columns(values)
-        schema = getattr(getattr(self._model, "model_spec", None), "outputs", None) or []
-        declared = {feature.name: datatype_of(feature.value_type, "") for feature in schema}
+        declared = {feature.name: datatype_of(feature.value_type, "") for feature in self._schema}
         if not isinstance(values, Mapping):
             values = {next(iter(declared)) if len(declared) == 1 else "output_0": values}
         return {str(name): from_values(name, value, declared.get(name)) for name, value in values.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphkit import Event, GraphServer, StepError, V2ModelServer, create_graph_server, new_flow
-from graphkit.server.oip.exchange import is_oip
+from graphkit.server.oip.dialect import half_formed, is_oip
 from graphkit.server.oip.tensors import to_array, to_binary
 
 
@@ -165,6 +166,7 @@ def test_the_plain_dialect_is_left_alone(server: GraphServer) -> None:
         ([1], False),
         ([{"name": "x", "shape": [1]}], False),
         ([tensor(), {"name": "x"}], False),
+        ([{"name": "x"}, tensor()], False),
         ([tensor(), tensor("y")], True),
         ({"name": "x", "shape": [1], "datatype": "FP32"}, False),
     ],
@@ -173,7 +175,131 @@ def test_the_shape_of_a_request_tells_the_dialect(inputs: Any, expected: bool) -
     assert is_oip({"inputs": inputs}) is expected
 
 
-def test_only_infer_speaks_the_protocol(server: GraphServer) -> None:
+NO_SHAPE = {"name": "x", "datatype": "FP32", "data": [1]}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ([{"name": "x", "shape": [1]}], "item 0 of 'inputs' is a tensor without 'datatype', found 'name', 'shape'"),
+        ([{"name": "x", "data": [1]}], "without 'datatype', 'shape'"),
+        ([{"name": "x", "datatype": "FP32"}], "without 'shape'"),
+        ([NO_SHAPE], "without 'shape', found 'data', 'datatype', 'name'"),
+        ([{**NO_SHAPE, "parameters": {}}], "without 'shape'"),
+        ([{**NO_SHAPE, "dims": [1]}], "without 'shape', found 'data', 'datatype', 'dims', 'name'"),
+        ([{"name": "x", "shape": [1], "dtype": "FP32", "data": [1]}], "without 'datatype', found 'data', 'dtype'"),
+        ([{"shape": [1], "datatype": "FP32", "data": [1]}], "without 'name'"),
+        ([tensor(), {"name": "y"}], "item 1 of 'inputs' is a tensor without 'datatype', 'shape'"),
+        ([{"name": "y"}, tensor()], "item 0 of 'inputs' is a tensor without 'datatype', 'shape'"),
+        ([tensor(), [1, 2]], "item 1 of 'inputs' is no tensor but a value of type list"),
+    ],
+)
+@pytest.mark.parametrize("path", ["total/infer", "total/predict", "total/explain", "total", ""])
+def test_a_tensor_that_is_not_whole_is_refused(server: GraphServer, inputs: Any, message: str, path: str) -> None:
+    response = server.test(f"/v2/models/{path}", {"inputs": inputs}, silent=True)
+    assert (response.status_code, response.content_type) == (400, "application/json")
+    assert message in json.loads(response.body)["error"]
+    event = Event({"inputs": inputs}, path=f"/v2/models/{path}", method="POST")
+    assert server.run(event).body == response.body
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"name": "x"},
+        {},
+        {"name": "ring", "shape": "round", "price": 5},
+        {"name": "ring", "shape": "round"},
+        {"name": "x", "data": "text"},
+        {"name": "x", "data": [1], "unit": "m"},
+        {"shape": [1], "data": [1]},
+        {"data": [1]},
+        {"name": 5, "shape": [1]},
+        {"datatype": "FP32", "size": 3},
+    ],
+)
+def test_rows_may_be_dicts_of_any_keys(row: Any) -> None:
+    server = create_graph_server()
+    server.add_model("lists", class_name=SameLists)
+    assert half_formed({"inputs": [row]}) == ""
+    assert server.test("lists/infer", {"inputs": [row, row]})["outputs"] == [row, row]
+
+
+@pytest.mark.parametrize("inputs", [[NO_SHAPE], [{"name": "x", "data": [1]}]])
+def test_functions_and_other_operations_take_what_they_like(inputs: Any) -> None:
+    class Names(V2ModelServer):
+        def load(self) -> None: ...
+
+        def op_names(self, event: Any) -> Any:
+            return [item["name"] for item in event.body["inputs"]]
+
+    server = create_graph_server()
+    server.add_model("m", class_name=Names)
+    server.graph.add_route("f", handler="(event['inputs'])")
+    assert server.test("m/names", {"inputs": inputs}) == ["x"]
+    assert server.test("/v2/models/m", {"inputs": inputs, "operation": "names"}) == ["x"]
+    assert server.test("f/infer", {"inputs": inputs}) == inputs
+    flow = new_flow("flow")
+    flow.to(name="same", handler="(event['inputs'])").respond()
+    assert flow.to_mock_server().test(body={"inputs": inputs}) == inputs
+
+
+def test_rows_by_name_are_left_alone() -> None:
+    class ByName(SameLists):
+        def load(self) -> None:
+            feature = SimpleNamespace(name="name", value_type="str"), SimpleNamespace(name="data", value_type="list")
+            self.model_spec = SimpleNamespace(inputs=feature, outputs=())
+
+    server = create_graph_server()
+    server.add_model("m", class_name=ByName)
+    assert server.test("m/infer_dict", {"inputs": [{"name": "x", "data": [1]}]})["outputs"] == [["x", [1]]]
+
+
+class Explains(Total):
+    """Says how much each number counts; its schema is that of its predictions."""
+
+    def load(self) -> None:
+        self.model_spec = SimpleNamespace(inputs=(), outputs=(SimpleNamespace(name="label", value_type="int"),))
+
+    def predict(self, request: Any) -> Any:
+        return [1 for _ in request["inputs"]]
+
+    def explain(self, request: Any) -> Any:
+        return [[x / sum(row) for x in row] for row in request["inputs"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [
+        ("m/explain", {}),
+        ("m/versions/1/explain", {}),
+        ("m", {"operation": "explain"}),
+        ("", {"model": "m", "operation": "explain"}),
+    ],
+)
+def test_explanations_are_asked_and_answered_by_tensors(path: str, more: Any) -> None:
+    server = create_graph_server()
+    server.add_model("m", class_name=Explains)
+    server.add_model("m:1", class_name=Explains)
+    answer = server.test(f"/v2/models/{path}", {"inputs": [tensor(data=[1, 3, 1, 1])], **more})
+    expected = {"name": "output_0", "shape": [2, 2], "datatype": "FP64", "data": [0.25, 0.75, 0.5, 0.5]}
+    assert answer["outputs"] == [expected]
+    (output,) = server.test("m/infer", {"inputs": [tensor()]})["outputs"]
+    assert (output["name"], output["datatype"]) == ("label", "INT64")
+
+
+def test_a_model_that_explains_nothing_says_so_in_the_protocols_form(server: GraphServer) -> None:
+    response = server.test("/v2/models/total/explain", {"inputs": [tensor()]}, silent=True)
+    assert (response.status_code, response.content_type) == (400, "application/json")
+    assert "no operation 'explain'" in json.loads(response.body)["error"]
+
+
+def test_predict_is_another_word_for_infer(server: GraphServer) -> None:
+    body = {"id": "7", "inputs": [tensor()]}
+    assert server.test("total/predict", body) == server.test("total/infer", body)
+
+
+def test_other_operations_get_tensors_as_they_came(server: GraphServer) -> None:
     class Lists(V2ModelServer):
         def load(self) -> None: ...
 
@@ -182,6 +308,7 @@ def test_only_infer_speaks_the_protocol(server: GraphServer) -> None:
 
     server.add_model("lists", class_name=Lists)
     assert server.test("/v2/models/lists/names", {"inputs": [tensor()]}) == ["x"]
+    assert server.test("/v2/models/lists", {"inputs": [tensor()], "operation": "names"}) == ["x"]
 
 
 def test_a_model_may_take_tensors_only() -> None:
@@ -273,6 +400,8 @@ def test_an_ensemble_votes_on_tensors() -> None:
     answer = server.test("/v2/models/vote/infer", {"inputs": [tensor()]})
     assert answer["model_name"] == "vote"
     assert answer["outputs"][0]["data"] == [3.0, 7.0]
+    response = server.test("/v2/models/infer", {"inputs": [NO_SHAPE]}, silent=True)
+    assert (response.status_code, "without 'shape'" in response.body) == (400, True)
 
 
 def test_steps_around_a_router_see_plain_data() -> None:
