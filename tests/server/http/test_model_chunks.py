@@ -35,11 +35,10 @@ def served(kind: Any, **class_args: Any) -> GraphServer:
 
 
 @BOTH
-@pytest.mark.parametrize("run_in", ["loop", "threads", "auto"])
 @pytest.mark.parametrize("metrics", ["off", "steps"])
-def test_each_chunk_is_an_answer_of_its_own(asked: Ask, model: str, run_in: str, metrics: str) -> None:
+def test_each_chunk_is_an_answer_of_its_own(asked: Ask, model: str, metrics: str) -> None:
     body = {"id": "7", "inputs": ["a", {"b": 1}, [2, 3]]}
-    settings = Settings(run_in=run_in, metrics=metrics, log_steps=metrics == "steps")
+    settings = Settings(metrics=metrics, log_steps=metrics == "steps")
     path = f"/v2/models/{model}/infer"
     found = events(asked(parts, "POST", path, settings, json=body, headers=EVENTS))
     assert [(answer["id"], answer["model_name"]) for answer in found] == [("7", model)] * 3

@@ -113,7 +113,7 @@ def test_a_span_knows_a_request_by_the_id_that_its_client_is_told(asked: Asked, 
     assert spans()["POST"].attributes["graphkit.request.id"] == answer.headers["x-request-id"] == answer.json()["id"]
 
 
-@pytest.mark.parametrize("settings", [ON, Settings(traces=True, run_in="loop", access_log=True)])
+@pytest.mark.parametrize("settings", [ON, Settings(traces=True, access_log=True)])
 def test_lines_of_the_log_tell_the_span_that_they_are_written_in(asked: Asked, spans: Any, settings: Settings) -> None:
     def notes(x: Any) -> Any:
         logging.getLogger("graphkit").warning("noted")
