@@ -7,6 +7,7 @@ NaN and infinities, which JSON lacks, become null; bytes become base64; times be
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
@@ -90,6 +91,33 @@ def decode(data: bytes | str) -> Any:
     {'x': 1}
     """
     return msgspec.json.decode(data)
+
+
+def why_not(data: bytes | str, exc: Exception) -> str:
+    """Return why text is no usable JSON, given what decoding it raised.
+
+    >>> why_not("[1, NaN]", ValueError("JSON is malformed"))
+    'JSON has no NaN; a tensor holds null for it, one in binary form NaN itself'
+    """
+    if isinstance(exc, RecursionError):
+        return "it is nested too deeply"
+    try:
+        json.loads(data, parse_constant=no_constant)
+    except _NoConstant as found:
+        return str(found)
+    except (ValueError, RecursionError):
+        pass  # as was known
+    return str(exc)
+
+
+def no_constant(name: str) -> Any:
+    """Refuse what Python's own decoder takes beyond JSON: for its ``parse_constant``."""
+    told = "holds null for it, one in binary form NaN itself" if name == "NaN" else "in binary form holds it"
+    raise _NoConstant(f"JSON has no {name}; a tensor {told}")
+
+
+class _NoConstant(ValueError):
+    """A number that JSON does not have."""
 
 
 def _unwritable(value: Any, exc: Exception | None = None) -> TypeError:

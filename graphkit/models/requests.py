@@ -122,11 +122,13 @@ def body_of(body: Any, content_type: str | None, inputs_key: str, who: str) -> A
     if declared.startswith("image/") and not isinstance(body, str):
         return {inputs_key: [io.BytesIO(body)]}
     must_decode = not declared or declared.endswith("json")
+    text = body if isinstance(body, str) else bytes(body)
     try:
-        decoded = jsonlike.decode(body if isinstance(body, str) else bytes(body))
+        decoded = jsonlike.decode(text)
     except ValueError as exc:
         if must_decode:
-            raise BadRequest(f"{who} cannot read the body: it is no valid JSON: {exc}") from exc
+            reason = jsonlike.why_not(text, exc)
+            raise BadRequest(f"{who} cannot read the body: it is no valid JSON: {reason}") from exc
         return body
     return decoded if must_decode or isinstance(decoded, dict) else body
 

@@ -111,7 +111,7 @@ def _come(event: Any, route: Any, model: Any, answer: dict[str, Any], request: A
         raise error from error.__cause__
     if is_awaitable(outputs):
         return _later(event, route, model, answer, request, outputs)
-    return _with(model, answer, outputs)
+    return _with(model, answer, request, outputs)
 
 
 async def _later(event: Any, route: Any, model: Any, answer: dict[str, Any], request: Any, awaited: Any) -> Any:
@@ -122,11 +122,11 @@ async def _later(event: Any, route: Any, model: Any, answer: dict[str, Any], req
     except Exception as exc:
         error = failure_of(route, model, exc, request)
         raise error from error.__cause__
-    return _with(model, answer, outputs)
+    return _with(model, answer, request, outputs)
 
 
-def _with(model: Any, answer: dict[str, Any], outputs: Any) -> Any:
+def _with(model: Any, answer: dict[str, Any], request: Any, outputs: Any) -> Any:
     if is_stream(outputs):
-        return answers(model, answer["id"], outputs)
+        return answers(model, answer["id"], request, outputs)
     answer["outputs"] = outputs
     return answer

@@ -75,7 +75,8 @@ class V2ModelServer(Batched, Component):
     oip_inputs
         How the model wants tensors of the Open Inference Protocol as ``request["inputs"]``: as nested ``"lists"``,
         which is what the plain dialect sends, or as NumPy ``"arrays"`` of the tensors' own types. One tensor is given
-        itself, several as a dict by name. A class attribute; override it.
+        itself, several as a dict by name. A class attribute; override it. In JSON, null stands for NaN both ways, and
+        in answers for the infinities as well; clients that need them ask for binary tensors.
 
     Examples
     --------
@@ -421,7 +422,7 @@ class V2ModelServer(Batched, Component):
             return self._go_on(call, 3, request, result)
         event, _, request_id, _, log, _ = call
         event.body = answers(
-            self, request_id, result, None if log is None else partial(self._track_chunks, call, request)
+            self, request_id, request, result, None if log is None else partial(self._track_chunks, call, request)
         )
         return event
 

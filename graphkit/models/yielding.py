@@ -36,7 +36,11 @@ def _must_wait(model: Any, stream: Any) -> bool:
 
 
 def answers(
-    model: Any, request_id: Any, stream: Any, ended: Callable[[list[Any], BaseException | None], None] | None = None
+    model: Any,
+    request_id: Any,
+    request: Any,
+    stream: Any,
+    ended: Callable[[list[Any], BaseException | None], None] | None = None,
 ) -> Any:
     """Return a generator of answers, each with one chunk as its ``outputs``.
 
@@ -44,6 +48,8 @@ def answers(
     ----------
     model, request_id
         For the answers' other fields.
+    request
+        What the model was asked, which may be to blame for what it raises.
     stream
         What the model yields.
     ended
@@ -58,7 +64,7 @@ def answers(
         return model.postprocess(response) if model._finishes else response
 
     def failed(exc: Exception) -> Exception:
-        failure: Exception = model.failure(exc)
+        failure: Exception = model._diagnosed(exc, request)
         if isinstance(failure, GraphkitError):
             return failure
         return StepError(f"model {model.name!r} failed: {told(failure)}")

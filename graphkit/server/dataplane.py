@@ -17,7 +17,7 @@ from graphkit.runtime.bound import is_response
 from graphkit.runtime.envelope import MARK, is_wrapped, unwrap
 from graphkit.server.oip import binary
 from graphkit.server.oip.binary import has_binary
-from graphkit.server.oip.dialect import half_formed, is_oip, may_bring_tensors
+from graphkit.server.oip.dialect import brings_tensors, may_bring_tensors
 
 JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
@@ -79,8 +79,7 @@ def wants_json_errors(event: Any) -> bool:
     >>> wants_json_errors(Event(1)), wants_json_errors(Event(1, headers={"Accept": "application/json, */*"}))
     (False, True)
     """
-    body = getattr(event, "body", None)
-    if is_oip(body) or half_formed(body) != "":
+    if brings_tensors(getattr(event, "body", None)):
         return True
     for name, value in (getattr(event, "headers", None) or {}).items():
         key = str(name).lower()
@@ -117,11 +116,10 @@ def decode(event: Event) -> None:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         try:
             # integers beyond 64 bits, which only the standard library reads
-            event.body = json.loads(body, parse_constant=_no_constant)
+            event.body = json.loads(body, parse_constant=jsonlike.no_constant)
         except (ValueError, RecursionError):
             if must_decode:
-                reason = "it is nested too deeply" if isinstance(exc, RecursionError) else exc
-                raise BadRequest(f"the body is not usable JSON: {reason}") from exc
+                raise BadRequest(f"the body is not usable JSON: {jsonlike.why_not(body, exc)}") from exc
 
 
 def no_json(event: Any) -> str:
@@ -200,8 +198,8 @@ def _text(value: Any) -> str:
 def encode(result: Any, response_class: Any = Response) -> Any:
     """Return a result as a Response whose body is text or bytes.
 
-    Text is sent as ``text/plain``, bytes as ``application/octet-stream``, anything else as JSON; NaN, which JSON does
-    not know, becomes null. Arrays and frames are written as lists, and so is what a generator yields.
+    Text is sent as ``text/plain``, bytes as ``application/octet-stream``, anything else as JSON; NaN and infinities,
+    which JSON does not have, become null. Arrays and frames are written as lists, and so is what a generator yields.
 
     Raises
     ------
@@ -258,7 +256,3 @@ def _with_text(response: Any, response_class: Any) -> Any:
         return response_class(headers, bytes(body), content_type, response.status_code)
     kept = content_type if is_json(content_type or "") else JSON
     return response_class(headers, to_json(body), kept, response.status_code)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

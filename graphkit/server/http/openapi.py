@@ -151,7 +151,8 @@ def _list_of(schema: dict[str, Any], **more: Any) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     shape = _list_of({"type": "integer", "minimum": 0})
     tensor = {"name": _STRING, "shape": shape, "datatype": {"enum": [*DTYPES, BYTES]}}
-    data = {"data": _list_of(_ANY), "parameters": _OBJECT}
+    told = "Nested or flat. JSON has neither NaN nor infinities: null stands for them, and binary tensors hold them."
+    data = {"data": _list_of(_ANY, description=told), "parameters": _OBJECT}
     field = _record({"name": _STRING, "datatype": _STRING, "shape": _list_of({"type": "integer"})})
     about = {"name": _STRING, "version": _STRING, "versions": _list_of(_STRING), "platform": _STRING}
     wanted = _list_of(_record({"name": _STRING}, {"parameters": _OBJECT}))

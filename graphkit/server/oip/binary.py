@@ -46,7 +46,8 @@ def split(body: bytes, json_length: Any) -> dict[str, Any]:
     try:
         request = msgspec.json.decode(body[:length])
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
-        raise BadRequest(f"the first {length} bytes of the body are no JSON: {exc}") from exc
+        reason = jsonlike.why_not(body[:length], exc)
+        raise BadRequest(f"the first {length} bytes of the body are no JSON: {reason}") from exc
     tensors = request.get("inputs") if isinstance(request, dict) else None
     if not isinstance(tensors, list) or not tensors or not all(isinstance(tensor, dict) for tensor in tensors):
         raise BadRequest("an inference request is a JSON object with a list of tensors under 'inputs'")

@@ -11,6 +11,7 @@ from graphkit.server.oip.binary import TENSOR
 _FIELDS: dict[str, type] = {"name": str, "shape": list, "datatype": str, "data": list, "parameters": dict}
 # Rows may be a million, and requests have few tensors.
 _MOST_LOOKED_AT = 16
+_MOST_BLANKS = 64
 
 
 def may_bring_tensors(body: dict[str, Any]) -> bool:
@@ -34,6 +35,19 @@ def is_oip(body: Any) -> bool:
         and may_bring_tensors(body)
         and all(type(item) is dict and item.keys() >= TENSOR for item in body["inputs"])
     )
+
+
+def brings_tensors(body: Any) -> bool:
+    """Return whether a body is meant for the protocol, be it right or not, decoded or text that could not be.
+
+    >>> brings_tensors(b'{"inputs":[{"name":"x","datatype":"FP32","data":[NaN]}]}'), brings_tensors('{"inputs":[NaN]}')
+    (True, False)
+    """
+    if isinstance(body, str):
+        return '"datatype"' in body and body[:_MOST_BLANKS].lstrip().startswith("{")
+    if isinstance(body, bytes):
+        return b'"datatype"' in body and body[:_MOST_BLANKS].lstrip().startswith(b"{")
+    return is_oip(body) or half_formed(body) != ""
 
 
 def half_formed(body: Any) -> str:

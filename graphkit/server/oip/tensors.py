@@ -300,6 +300,8 @@ def to_binary(array: Any) -> bytes:
 def to_json_data(name: str, array: Any) -> list[Any]:
     """Return an array's elements as a flat list, row by row.
 
+    NaN and infinities stay here; written as JSON they become null. A tensor of a request has null for NaN, too.
+
     Raises
     ------
     StepError

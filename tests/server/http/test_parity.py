@@ -39,6 +39,15 @@ class Picture(V2ModelServer):
         return [len(item.read()) for item in request["inputs"]]
 
 
+class Made(V2ModelServer):
+    """Makes a tensor that cannot be sent."""
+
+    def load(self) -> None: ...
+
+    def predict(self, request: Any) -> Any:
+        return [{"name": "y", "shape": [1], "datatype": "BYTES", "data": [object()]}]
+
+
 class Broken(V2ModelServer):
     """Cannot be loaded."""
 
@@ -48,7 +57,13 @@ class Broken(V2ModelServer):
 
 def models() -> GraphServer:
     server = create_graph_server()
-    for key, kind in (("double", Double), ("double:2", Double), ("picture", Picture), ("broken", Broken)):
+    for key, kind in (
+        ("double", Double),
+        ("double:2", Double),
+        ("picture", Picture),
+        ("broken", Broken),
+        ("made", Made),
+    ):
         server.add_model(key, class_name=kind)
     return server
 
@@ -85,6 +100,11 @@ REQUESTS: list[tuple[Callable[[], GraphServer], str, str, Any, dict[str, str]]] 
     (models, "POST", "/v2/models/double/versions/2/infer", {"id": "1", "inputs": [1.5]}, JSON),
     (models, "POST", "/v2/models/double/infer", {"id": "1", "inputs": [TENSOR]}, JSON),
     (models, "POST", "/v2/models/double/infer", {"id": "1", "inputs": [{**TENSOR, "shape": [3]}]}, JSON),
+    *[(models, "POST", "/v2/models/double/infer", b'{"inputs":[{"name":"x","datatype":"FP32","data":[NaN', headers)
+      for headers in (JSON, {})],
+    (models, "POST", "/v2/models/double/infer", {"id": "1", "inputs": [{"name": "x", "shape": [1]}]}, JSON),
+    (models, "POST", "/v2/models/double/infer", {"id": "1", "inputs": [{**TENSOR, "data": None}]}, JSON),
+    (models, "POST", "/v2/models/made/infer", {"id": "1", "inputs": [TENSOR]}, JSON),
     (models, "POST", "/v2/models/double/raw", {"inputs": []}, JSON),
     (models, "POST", "/v2/models/double/infer", {"inputs": 1}, JSON),
     (models, "POST", "/v2/models/double/infer", b"{", JSON),

@@ -426,3 +426,53 @@ def test_a_binary_request_without_json_is_refused(server: GraphServer, body: Any
     headers = {"Inference-Header-Content-Length": "0"}
     response = server.test("/v2/models/total/infer", body, "POST", headers=headers, silent=True)
     assert (response.status_code, response.content_type) == (400, "application/json")
+
+
+def written(data: str) -> bytes:
+    """Return a request as a client would write it, with data that need not be JSON."""
+    return b'{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":' + data.encode() + b"}]}"
+
+
+@pytest.mark.parametrize("content_type", ["application/json", None, "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("[NaN]", "JSON has no NaN; a tensor holds null for it"),
+        ("[-Infinity]", "JSON has no -Infinity; a tensor in binary form holds it"),
+        ("[1", "JSON is malformed"),
+    ],
+)
+def test_a_body_that_cannot_be_decoded_is_refused_in_the_protocols_form(
+    server: GraphServer, content_type: str | None, as_text: bool, data: str, message: str
+) -> None:
+    body = written(data).decode() if as_text else written(data)
+    response = server.test("/v2/models/total/infer", body, content_type=content_type, silent=True)
+    assert (response.status_code, response.content_type) == (400, "application/json")
+    error = json.loads(response.body)["error"]
+    assert message in error or content_type == "application/x-www-form-urlencoded"
+
+
+def test_a_plain_body_that_cannot_be_decoded_is_refused_in_words(server: GraphServer) -> None:
+    body = b'{"inputs":[[NaN]]}'
+    response = server.test("/v2/models/total/infer", body, content_type="application/json", silent=True)
+    assert (response.status_code, response.content_type) == (400, "text/plain")
+    assert response.body.startswith("the body is not usable JSON: JSON has no NaN")
+
+
+def test_json_before_binary_tensors_is_refused_by_what_it_lacks(server: GraphServer) -> None:
+    body = written("[NaN]")
+    headers = {"Inference-Header-Content-Length": str(len(body))}
+    response = server.test("/v2/models/total/infer", body, headers=headers, silent=True)
+    assert "JSON has no NaN" in json.loads(response.body)["error"]
+
+
+def test_null_stands_for_what_json_lacks() -> None:
+    path = "/v2/models/arrays/infer"
+    body: dict[str, Any] = {"inputs": [tensor("x", [3], "FP32", [None, float("inf"), -float("inf")])]}
+    assert json.loads(ECHOES.run(Event(body, method="POST", path=path)).body)["outputs"][0]["data"] == [None] * 3
+    body["parameters"] = {"binary_data_output": True}
+    response = ECHOES.run(Event(body, method="POST", path=path))
+    length = int(response.headers["Inference-Header-Content-Length"])
+    found = np.frombuffer(response.body[length:], "<f4")
+    assert np.array_equal(found, [np.nan, np.inf, -np.inf], equal_nan=True)

@@ -77,6 +77,7 @@ def main(address: str) -> None:
     several(client)
     together(client)
     refusals(client)
+    no_numbers(client)
     print("all calls answered")
 
 
@@ -98,6 +99,29 @@ def together(client: triton.InferenceServerClient) -> None:
         tensor.set_data_from_numpy(np.array([number]))
         jobs.append(client.async_infer("same", [tensor]))
     assert [job.get_result().as_numpy("output_0").tolist() for job in jobs] == [[number] for number in range(20)]
+
+
+def no_numbers(client: triton.InferenceServerClient) -> None:
+    """NaN and infinities travel in binary form; in JSON both are null, which is NaN again, and none is sent so."""
+    sent = np.array([np.nan, np.inf, -np.inf, 1], np.float32)
+    tensor = triton.InferInput("x", [4], "FP32")
+    tensor.set_data_from_numpy(sent, binary_data=True)
+    for binary_out, expected in ((True, sent), (False, np.array([np.nan, np.nan, np.nan, 1], np.float32))):
+        wanted = [triton.InferRequestedOutput("output_0", binary_data=binary_out)]
+        found = client.infer("same", [tensor], outputs=wanted).as_numpy("output_0")
+        assert np.array_equal(found, expected, equal_nan=True), (binary_out, found)
+    for values, message in ((sent, "JSON has no NaN"), (sent[1:], "JSON has no Infinity")):
+        tensor = triton.InferInput("x", [len(values)], "FP32")
+        tensor.set_data_from_numpy(values, binary_data=False)
+        for outputs in (None, [triton.InferRequestedOutput("output_0", binary_data=False)]):
+            error = ""
+            try:
+                client.infer("same", [tensor], outputs=outputs)
+            except triton.InferenceServerException as exc:
+                error = f"{exc.status()} {exc.message()}"
+            assert error.startswith("400 "), error
+            assert message in error, error
+            assert "exception occurred in the client" not in error, error
 
 
 def refusals(client: triton.InferenceServerClient) -> None:
