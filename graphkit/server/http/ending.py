@@ -16,7 +16,7 @@ from graphkit.server.http.listening import accept_all, refuse_new
 
 _TICK_S = 0.05
 #: For how many ticks in a row nobody begins a request until those who have not yet done so are given up.
-_PATIENCE = 20
+_PATIENCE = 40
 #: How long a worker that is told to end waits whether its supervisor ends, too.
 _SUPERVISOR_S = 2.0
 

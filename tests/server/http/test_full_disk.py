@@ -51,11 +51,11 @@ def test_requests_that_cannot_be_tracked_are_answered(serving: Callable[..., Ser
     disk.fill()
     ask(served, 100, size=3000)
     before = memory_kb(served)
-    ask(served, 1000, size=3000)  # more than 40 kB each, asked and answered
-    assert memory_kb(served) - before < 20_000
+    ask(served, 500, size=3000)  # more than 40 kB each, asked and answered
+    assert memory_kb(served) - before < 12_000
     disk.make_room()
     lost = re.compile(r"(\d+) tracking records could not be pushed: .* full")
-    assert is_so(lambda: sum(map(int, lost.findall(served.log.read_text()))) == 1120 - len(stream) > 900)
+    assert is_so(lambda: sum(map(int, lost.findall(served.log.read_text()))) == 620 - len(stream) > 400)
     kept = len(stream)
     ask(served, 7)
     assert is_so(lambda: len(stream) == kept + 7)
@@ -134,7 +134,7 @@ def test_requests_that_cannot_be_logged_are_answered(disk: Disk) -> None:
         assert served.stop() == 0
         more = [json.loads(line) for line in served.log.read_text().splitlines()[len(lines) :]]
         (lost,) = re.findall(r"(\d+) lines of this log could not be written", more[0]["message"])
-        access = [line for line in more if line["logger"] == "graphkit.access"]
-        assert (int(lost) > 400, len(access)) == (True, 10)
+        assert int(lost) > 400
+        assert sum(line["logger"] == "graphkit.access" for line in more) >= 10  # one is logged when it was answered
     finally:
         served.kill()
