@@ -179,7 +179,9 @@ class V2ModelServer(Batched, Component):
         self.error = exc
         if self.context is not None:
             self.error = self.context.conceal(exc)
-            self.context.logger.error(f"model {self.name!r} could not be loaded: {told(exc)}", exc_info=exc)
+            # graphkit's own errors say all there is; their traceback would be of its own lines
+            trace = None if isinstance(exc, GraphkitError) else exc
+            self.context.logger.error(f"model {self.name!r} could not be loaded: {told(exc)}", exc_info=trace)
 
     def is_outdated(self) -> bool:
         """Return whether the load failed, or the files below ``model_path`` have changed since.

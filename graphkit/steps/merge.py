@@ -10,7 +10,7 @@ from typing import Any
 
 from graphkit.core.awaiting import PLAIN_TYPES, then
 from graphkit.core.emit import NOTHING, Emit
-from graphkit.core.errors import BadRequest, GraphError, StepError, nearest
+from graphkit.core.errors import BadRequest, GraphError, StepError, choices, nearest
 from graphkit.core.event import Event
 from graphkit.core.expr import compile_expression, is_expression
 from graphkit.core.paths import getter
@@ -84,7 +84,9 @@ class Merge(LibraryStep):
         super().__init__(name, context)
         owner = "Merge"
         for key in kwargs:
-            raise GraphError(f"{owner} takes no argument {key!r}{nearest(key, _ARGUMENTS)}")
+            raise GraphError(
+                f"{owner} takes no argument {key!r}{nearest(key, _ARGUMENTS)}; it takes {choices(_ARGUMENTS)}"
+            )
         self.key_path = key_path
         self.max_behind = 64 if max_behind is None else checked_count("max_behind", max_behind, owner)
         self.timeout_s = None if timeout_s is None else checked_seconds("timeout_s", timeout_s, owner)

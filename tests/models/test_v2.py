@@ -510,6 +510,23 @@ def test_async_load_runs_in_a_background_thread_and_ready_answers_408_meanwhile(
     assert ask(model, {"inputs": [1]}, "infer").body["outputs"] == [2]
 
 
+def test_a_load_that_fails_is_logged_with_its_traceback_unless_its_message_says_all(make_context, caplog, tmp_path):
+    class Stored(V2ModelServer):
+        def load(self):
+            self.get_model()
+            raise OSError("unreadable")
+
+        def predict(self, request):
+            return request["inputs"]
+
+    (tmp_path / "model.pkl").write_bytes(b"")
+    for place, traces in (("nowhere.pkl", [False]), ("model.pkl", [True])):
+        caplog.clear()
+        with caplog.at_level(logging.ERROR):
+            Stored(make_context(), "m", str(tmp_path / place)).post_init()
+        assert [record.exc_info is not None for record in caplog.records] == traces
+
+
 def test_a_load_that_fails_is_kept_and_named_in_every_answer(ask, make_context, caplog):
     class Broken(Custom):
         def load(self):

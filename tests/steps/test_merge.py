@@ -213,6 +213,7 @@ def test_a_key_path_that_is_no_expression_is_refused_when_the_step_is_made():
         ({"max_behind": 0}, "max_behind must be a whole number from 1 on"),
         ({"expected_num_events": 0}, "expected_num_events must be a whole number from 1 on"),
         ({"timeout_s": -1}, "timeout_s must be a number of seconds above 0"),
+        ({"expected": 2}, r"takes no argument 'expected'; it takes 'expected_num_events', 'full_event'"),
         ({"max_behnd": 5}, r"takes no argument 'max_behnd', did you mean 'max_behind'\?"),
     ],
 )
