@@ -115,11 +115,14 @@ half_broken = _models(unloaded=Unloaded)
 
 
 def work(body: Any) -> Any:
-    """Write down that a request was taken, and answer it after the time that it names."""
+    """Write down that a request was taken, and answer it after the time, or when the file is there, that it names."""
     if os.environ.get("TEST_TAKEN"):
         with Path(os.environ["TEST_TAKEN"]).open("a") as file:
             file.write(f"{body.get('number')}\n")
     time.sleep(body.get("sleep_s", 0))
+    end = time.monotonic() + 20
+    while "until" in body and not Path(body["until"]).exists() and time.monotonic() < end:
+        time.sleep(0.01)
     return {"number": body.get("number"), "process": os.getpid()}
 
 

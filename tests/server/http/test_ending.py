@@ -46,10 +46,10 @@ class Client:
         If it is not let in.
     """
 
-    def __init__(self, served: Served, number: int, sleep_s: float = 0.0) -> None:
+    def __init__(self, served: Served, number: int, **more: Any) -> None:
         self._socket = served.connected()
         self._context = trusting() if served.url.startswith("https:") else None
-        self._body = json.dumps({"number": number, "sleep_s": sleep_s}).encode()
+        self._body = json.dumps({"number": number, **more}).encode()
         self._sent = threading.Event()
         self._thread = threading.Thread(target=self._note)
         self._found: Any = None
@@ -94,26 +94,47 @@ class Client:
         return json.loads(body)["number"] if head.startswith(b"HTTP/1.1 200 ") else found
 
 
-def hold_up(served: Served, taken: Path, workers: int) -> list[Client]:
-    """Keep a server that runs its graph on the loop from accepting for some time; return whom it answers then."""
-    clients = []
-    for count in range(workers):  # the one after the other: a worker that has something to do accepts no other client
-        clients.append(Client(served, -1 - count, sleep_s=1.5).ask())
-        end = time.monotonic() + 20
-        while not taken.exists() or len(taken.read_text().splitlines()) <= count:
-            assert time.monotonic() < end
-            time.sleep(0.01)
-    return clients
+class HeldUp:
+    """A server that runs its graph on the loop, and is kept from accepting until it was told to end.
+
+    Attributes
+    ----------
+    served
+        The server.
+    first
+        Whom it answers then.
+    """
+
+    def __init__(self, served: Served, folder: Path, workers: int) -> None:
+        self.served = served
+        self.first: list[Client] = []
+        self._go = folder / "go"
+        self._workers = workers
+        taken = folder / "taken"
+        for count in range(workers):  # one after the other: a worker that has something to do accepts no other client
+            self.first.append(Client(served, -1 - count, until=str(self._go)).ask())
+            end = time.monotonic() + 20
+            while not taken.exists() or len(taken.read_text().splitlines()) <= count:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+
+    def end(self, number: signal.Signals, whom: str = "one") -> None:
+        """Tell it to end; and let it go on as soon as all of its processes have been told."""
+        tell(self.served, number, whom)
+        if self._workers > 1:
+            wait_for(self.served, "Terminated child process", self._workers)  # by the supervisor
+        time.sleep(0.3)  # so that uvicorn's next look at whether it is to end, each 0.1 s, comes before it accepts
+        self._go.touch()
 
 
 @pytest.fixture
-def held_up(serving: Callable[..., Served], tmp_path: Path) -> Callable[..., tuple[Served, list[Client]]]:
-    """Return ``held_up(workers, **settings)``: a server that is held up, and whom it answers then."""
+def held_up(serving: Callable[..., Served], tmp_path: Path) -> Callable[..., HeldUp]:
+    """Return ``held_up(workers, **settings)``: a server that is held up."""
 
-    def start(workers: int = 1, **settings: Any) -> tuple[Served, list[Client]]:
-        taken = tmp_path / "taken"
-        served = serving("blocking_worker", {"TEST_TAKEN": str(taken)}, workers=workers, drain_s=0, **settings)
-        return served, hold_up(served, taken, workers)
+    def start(workers: int = 1, **settings: Any) -> HeldUp:
+        environment = {"TEST_TAKEN": str(tmp_path / "taken")}
+        served = serving("blocking_worker", environment, workers=workers, drain_s=0, log_level="info", **settings)
+        return HeldUp(served, tmp_path, workers)
 
     return start
 
@@ -125,28 +146,36 @@ def tell(served: Served, number: signal.Signals, whom: str = "one") -> None:
         served.process.send_signal(number)
 
 
+def wait_for(served: Served, text: str, times: int) -> None:
+    """Wait until a text stands in the log so many times."""
+    end = time.monotonic() + 30
+    while served.log.read_text().count(text) < times:
+        assert time.monotonic() < end, served.log.read_text()
+        time.sleep(0.05)
+
+
+def check_answered(held: HeldUp, number: signal.Signals, whom: str = "one") -> None:
+    """Tell a server to end at which clients wait to be accepted; all of them are answered."""
+    waiting = [Client(held.served, number).ask() for number in range(CLIENTS)]
+    held.end(number, whom)
+    assert [client.answer() for client in waiting] == [*range(CLIENTS)]
+    assert [client.answer() for client in held.first] == [*range(-1, -len(held.first) - 1, -1)]
+    assert held.served.process.wait(20) == 0, held.served.log.read_text()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize(("workers", "whom"), [(1, "one"), (2, "one"), (2, "all")])
 def test_who_waits_to_be_accepted_is_answered(
     held_up: Callable[..., Any], workers: int, whom: str, number: signal.Signals
 ) -> None:
-    served, first = held_up(workers)
-    waiting = [Client(served, number).ask() for number in range(CLIENTS)]
-    tell(served, number, whom)
-    assert [client.answer() for client in waiting] == [*range(CLIENTS)]
-    assert [client.answer() for client in first] == [*range(-1, -workers - 1, -1)]
-    assert served.process.wait(20) == 0, served.log.read_text()
+    check_answered(held_up(workers), number, whom)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_who_waits_to_be_accepted_at_a_unix_socket_is_answered(
     held_up: Callable[..., Any], tmp_path: Path, workers: int
 ) -> None:
-    served, _ = held_up(workers, uds=str(tmp_path / "s"))
-    waiting = [Client(served, number).ask() for number in range(CLIENTS)]
-    tell(served, signal.SIGTERM)
-    assert [client.answer() for client in waiting] == [*range(CLIENTS)]
-    assert served.process.wait(20) == 0, served.log.read_text()
+    check_answered(held_up(workers, uds=str(tmp_path / "s")), signal.SIGTERM)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -154,19 +183,16 @@ def test_who_waits_to_be_accepted_with_tls_is_answered(
     held_up: Callable[..., Any], certificate: tuple[Path, Path], workers: int
 ) -> None:
     cert, key = certificate
-    served, _ = held_up(workers, tls_cert=str(cert), tls_key=str(key))
-    waiting = [Client(served, number).ask() for number in range(CLIENTS)]
-    tell(served, signal.SIGTERM)
-    assert [client.answer() for client in waiting] == [*range(CLIENTS)]
-    assert served.process.wait(20) == 0, served.log.read_text()
+    check_answered(held_up(workers, tls_cert=str(cert), tls_key=str(key)), signal.SIGTERM)
 
 
 def test_who_has_connected_and_asks_a_moment_later_is_answered(held_up: Callable[..., Any]) -> None:
-    served, first = held_up()
+    held = held_up()
+    served = held.served
     late = Client(served, 1)
     never = Client(served, 2)
-    tell(served, signal.SIGTERM)
-    assert first[0].answer() == -1
+    held.end(signal.SIGTERM)
+    assert held.first[0].answer() == -1
     time.sleep(0.3)
     assert late.talk() == 1
     assert served.process.wait(20) == 0, served.log.read_text()  # who never asks does not keep it from ending
@@ -202,14 +228,6 @@ def test_a_connection_is_not_closed_on_a_request() -> None:
     assert (b"connection: close" in usual, b"connection: close" in last) == (False, True)
 
 
-def wait_for(served: Served, text: str, times: int) -> None:
-    """Wait until a text stands in the log so many times."""
-    end = time.monotonic() + 30
-    while served.log.read_text().count(text) < times:
-        assert time.monotonic() < end, served.log.read_text()
-        time.sleep(0.05)
-
-
 def test_workers_drain_when_all_processes_are_told_to_end(serving: Callable[..., Served]) -> None:
     served = serving("worker", workers=2, drain_s=4, log_level="info")
     wait_for(served, "Application startup complete", 2)
@@ -232,10 +250,10 @@ def test_workers_drain_when_one_of_them_has_only_started(serving: Callable[..., 
 def test_a_unix_socket_that_was_left_behind_is_replaced(
     serving: Callable[..., Served], tmp_path: Path, workers: int
 ) -> None:
-    for _ in range(2):
-        served = serving("worker", workers=workers, uds=str(tmp_path / "s"))
-        assert Client(served, 1).talk() == 1
-        served.kill()
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(tmp_path / "s"))  # nobody listens at it any more, and nobody has removed it
+    served = serving("worker", workers=workers, uds=str(tmp_path / "s"))
+    assert Client(served, 1).talk() == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can let nobody in and keep those who are")
@@ -258,10 +276,14 @@ def test_who_gets_in_while_a_server_ends_is_answered(
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
-    time.sleep(1)
+    end = time.monotonic() + 20
+    while len(found) < 5 * len(threads):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    answered = len(found)
     tell(served, signal.SIGTERM)
     for thread in threads:
         thread.join(40)
-    assert len(found) > len(threads)
+    assert len(found) > answered
     assert {*found} == {1}
     assert served.process.wait(20) == 0, served.log.read_text()
