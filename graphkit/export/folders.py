@@ -45,7 +45,7 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise ExportError(
-            f"the folder {str(target)!r} is not empty: it holds {choices(present)}; exist_ok=True (--overwrite) "
+            f"the folder {str(target)!r} is not empty: it holds {choices(present)}; overwrite=True "
             f"replaces an app that was exported before"
         )
     known = read_manifest(target)

@@ -39,7 +39,7 @@ def test_an_error_leaves_what_was_there(tmp_path):
 
 def test_an_app_is_replaced_only_when_that_is_asked_for(tmp_path):
     write(tmp_path / "app", one="1")
-    with pytest.raises(ExportError, match=r"is not empty: it holds .*; exist_ok=True \(--overwrite\) replaces"):
+    with pytest.raises(ExportError, match=r"is not empty: it holds .*; overwrite=True replaces"):
         check_target(tmp_path / "app", overwrite=False)
     check_target(tmp_path / "app", overwrite=True)
     write(tmp_path / "app", two="2")
