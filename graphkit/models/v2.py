@@ -9,11 +9,12 @@ from functools import partial
 from typing import Any, ClassVar
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
-from graphkit.core.errors import BadRequest, GraphError, GraphkitError, ModelNotReady, StepError, choices, nearest, told
+from graphkit.core.errors import BadRequest, GraphError, GraphkitError, StepError, choices, nearest, told
 from graphkit.core.yielded import STREAMS, is_stream
 from graphkit.models.addresses import BY_ROW
 from graphkit.models.batched import ARGUMENTS, Batched
 from graphkit.models.component import Component
+from graphkit.models.loading import Loaded
 from graphkit.models.requests import check_inputs, kind, rows_in_order, with_id
 from graphkit.models.stamps import Stamps
 from graphkit.models.yielding import answers, response_of, taken
@@ -24,7 +25,7 @@ _BY_NAME = frozenset({"infer_dict", "predict_dict"})
 _Call = tuple[Any, str, Any, str, Any, int]
 
 
-class V2ModelServer(Batched, Component):
+class V2ModelServer(Loaded, Batched, Component):
     """Base class of models: override :meth:`load` and :meth:`predict`.
 
     ``preprocess``, ``validate``, ``postprocess``, ``explain`` and ``logged_results`` may be overridden too, and a
@@ -155,87 +156,6 @@ class V2ModelServer(Batched, Component):
             threading.Thread(target=self._load, name=f"load-{self.name}", daemon=True).start()
         else:
             self._load()
-
-    def _load(self) -> None:
-        self.error = None
-        if self.model_path is not None:
-            from graphkit.models.store import fingerprint
-
-            self._files = fingerprint(self.model_path)
-        try:
-            waiting: Any = self.load()  # type: ignore[func-returns-value]  # an override may be async by mistake
-            if is_awaitable(waiting):
-                waiting.close()
-                raise GraphError(
-                    f"model {self.name!r}: load must be a plain method; load_mode='async' runs it in the background"
-                )
-        except Exception as exc:  # kept: every request is answered with it
-            self._not_loaded(exc)
-            return
-        self.ready = True
-        self._debug(f"model {self.name!r} was loaded")
-
-    def _not_loaded(self, exc: Exception) -> None:
-        self.error = exc
-        if self.context is not None:
-            self.error = self.context.conceal(exc)
-            # graphkit's own errors say all there is; their traceback would be of its own lines
-            trace = None if isinstance(exc, GraphkitError) else exc
-            self.context.logger.error(f"model {self.name!r} could not be loaded: {told(exc)}", exc_info=trace)
-
-    def is_outdated(self) -> bool:
-        """Return whether the load failed, or the files below ``model_path`` have changed since.
-
-        A graph asks when the model is added to it again, and makes and loads it again if so.
-        """
-        if self.error is not None:
-            return True
-        if not self.ready or self._files is None or self.model_path is None:
-            return False
-        from graphkit.models.store import fingerprint
-
-        return bool(fingerprint(self.model_path) != self._files)
-
-    def load(self) -> None:
-        """Load the model into ``self.model``; override it, unless the model is given or needs no loading."""
-        if self.model is None and self.model_path is not None:
-            raise GraphError(
-                f"model {self.name!r} has a model_path, but class {type(self).__name__} has no load method: "
-                f"override load(self) and read the file that self.get_model() returns"
-            )
-
-    def get_model(self, suffix: str = "") -> tuple[str, dict[str, Any]]:
-        """Return the model's local file and its extra data, and fill :attr:`model_spec`.
-
-        Parameters that are stored with the model are there for :meth:`get_param` afterwards; those given to the
-        model in the graph take precedence.
-
-        Parameters
-        ----------
-        suffix
-            Which file of a folder is the model, such as ``".pkl"``.
-
-        Raises
-        ------
-        GraphError
-            If the model has no ``model_path``.
-        """
-        if self.model_path is None:
-            raise GraphError(f"model {self.name!r} has no model_path, so there is nothing to get")
-        from graphkit.models.store import get_model
-
-        trust = None if self.context is None else getattr(self.context, "trust", None)
-        file, spec, extra = get_model(self.model_path, suffix, trust)
-        if spec is not None:
-            self.model_spec = spec
-            self._params = {**spec.parameters, **self._params}
-        return file, extra
-
-    def get_param(self, key: str, default: Any = None) -> Any:
-        """Return a parameter of the model, else of the server, else ``default``."""
-        if key in self._params:
-            return self._params[key]
-        return default if self.context is None else self.context.get_param(key, default)
 
     # ---- what subclasses override ---------------------------------------------------------------------------
 
@@ -511,13 +431,3 @@ class V2ModelServer(Batched, Component):
             f"model {self.name!r} has no operation {operation!r}{nearest(operation, known | {'ready'})}; "
             f"there is {choices(known)}, and 'ready' by GET",
         )
-
-    def _why_not_ready(self) -> str:
-        if self.error is not None:
-            return f"model {self.name!r} could not be loaded: {told(self.error)}"
-        return f"model {self.name!r} is not ready: it is not loaded yet"
-
-    def _not_ready(self) -> ModelNotReady:
-        refusal = ModelNotReady(self._why_not_ready())
-        refusal.__cause__ = self.error
-        return refusal
