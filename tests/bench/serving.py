@@ -31,6 +31,12 @@ INFER = "/v2/models/linear/infer"
 UVICORN = ("--http", "httptools", "--loop", "uvloop", "--no-access-log", "--log-level", "warning", "--no-server-header")
 
 
+def on_processor(number: int) -> list[str]:
+    """Return what makes a command and all that it starts run on one of two processors, where that is possible."""
+    both = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return ["taskset", "-c", str(both[number])] if len(both) > 1 and shutil.which("taskset") else []
+
+
 @dataclass
 class Side:
     """A server, and how it is asked."""
@@ -52,8 +58,8 @@ class Side:
         """Start it and wait for a right answer; returns what is wrong."""
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{SIDES}", "RAY_DEDUP_LOGS": "0"}
         self.process = subprocess.Popen(
-            self.command, cwd=self.folder, env=environment, start_new_session=True, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            [*on_processor(0), *self.command], cwd=self.folder, env=environment, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         end = time.monotonic() + self.start_s
         problem = "no answer"
@@ -88,7 +94,7 @@ class Side:
         """Send requests for some time, and note requests per second and processor time per request."""
         before = self.processor_s()
         url = f"http://127.0.0.1:{self.port}{self.path}"
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url]
+        command = [*on_processor(1), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url]
         told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         if "Non-2xx" in told:
             raise SystemExit(f"{self.name} refused requests:\n{told}")
