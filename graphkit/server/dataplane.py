@@ -27,6 +27,7 @@ _BINARY = frozenset({bytes, bytearray, memoryview})
 _EVENT_PATH = frozenset({"mlrun_event_path", "x-event-path"})
 _ZERO = frozenset({"q=0", "q=0.0", "q=0.00", "q=0.000"})
 _TENSORS_FROM = "inference-header-content-length"
+_HEEDED = _EVENT_ID | _EVENT_PATH | {_TENSORS_FROM}
 
 
 def prepared(event: Any, extra_args: Mapping[str, Any] | None = None) -> Event:
@@ -46,7 +47,7 @@ def prepared(event: Any, extra_args: Mapping[str, Any] | None = None) -> Event:
         else:
             decode(own)
     # an entry of a stream has no URL; where there is one, what a client wrote into the body must not change it
-    if is_wrapped(own.body) and _is_silent(own.path):
+    if _is_silent(own.path) and is_wrapped(own.body):
         own = unwrap(own)
     if extra_args:
         own.extra_args = dict(extra_args)  # type: ignore[attr-defined]  # events take further attributes
@@ -175,6 +176,11 @@ def apply_headers(event: Event) -> Any:
 
     Returns how many bytes of the body are JSON, where tensors follow in binary form, else ``None``.
     """
+    try:
+        if _HEEDED.isdisjoint(map(str.lower, event.headers)):
+            return None  # as nearly always, at a third of the time that the loop takes
+    except TypeError:
+        pass  # names that are no texts
     json_length = None
     for name, value in event.headers.items():
         key = str(name).lower()

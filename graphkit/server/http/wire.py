@@ -6,6 +6,7 @@ import gzip
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from graphkit.core import jsonlike
@@ -19,6 +20,16 @@ Headers = list[tuple[bytes, bytes]]
 #: By which clients name their requests.
 REQUEST_ID = "x-request-id"
 JSON_TYPE = b"application/json"
+#: The names that nearly all clients send.
+_NAMES: Mapping[bytes, str] = MappingProxyType(
+    {
+        name.encode(): name
+        for name in (
+            "accept", "accept-encoding", "authorization", "connection", "content-length", "content-type", "host",
+            "traceparent", "user-agent", "x-request-id",
+        )
+    }
+)  # fmt: skip
 _QUICK = 5  # a level of gzip: nearly as small as the default, in half the time
 
 
@@ -30,7 +41,7 @@ def headers_of(scope: Scope) -> dict[str, str]:
     >>> headers_of({"headers": [(b"x-event-id", b"e-1")]})
     {'x-event-id': 'e-1', 'x-request-id': 'e-1'}
     """
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    headers = {_NAMES.get(name) or name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     if not headers.get(REQUEST_ID):
         headers[REQUEST_ID] = headers.get("x-event-id") or headers.get("mlrun_event_id") or seam.new_id()
     return headers
