@@ -19,6 +19,7 @@ from graphkit.models.shortcut import failure_of
 from graphkit.models.stamps import Stamps
 from graphkit.models.v2 import V2ModelServer
 from graphkit.models.voting import (
+    Decided,
     VoteType,
     are_numbers,
     check_numbers,
@@ -127,8 +128,8 @@ class VotingEnsemble(ParallelRun):
         self._direct = self._direct and hooks == usual and self.protocol == "v2"
         # the routes that were there last, and the models behind those that are plain
         self._plain_known: tuple[tuple[Any, ...], list[V2ModelServer]] = ((), [])
-        # the shares of the routes that were there last, and the weights that they were made from
-        self._shares_known: tuple[tuple[str, ...], Any, list[float]] = ((), None, [])
+        # the routes that were there last, the weights of then, the shares made of both and what was decided with those
+        self._shares_known: tuple[tuple[str, ...], Any, tuple[list[float], Decided]] = ((), None, ([], Decided()))
 
     def post_init(self, mode: str = "sync", **kwargs: Any) -> None:
         """Check the weights against the models.
@@ -203,7 +204,8 @@ class VotingEnsemble(ParallelRun):
             if any(type(found) not in PLAIN_TYPES and is_awaitable(found) for found in outputs.values()):
                 outputs = self._outputs_later(outputs, models, body)
             return then(then(outputs, partial(self._voted, (own, "infer", None, 0, stamp))), attrgetter("body"))
-        votes = vote(columns, self._shares(tuple(self.routes)), self.vote_type, kinds)
+        shares, decided = self._shares(tuple(self.routes))
+        votes = vote(columns, shares, self.vote_type, kinds, decided)
         return self._response_to(event, body, votes, stamp)
 
     def _asks_all(self, address: Address) -> bool:
@@ -366,7 +368,7 @@ class VotingEnsemble(ParallelRun):
         inputs = request.get("inputs") if isinstance(request, dict) else None
         if len(lengths) > 1 or (0 in lengths and isinstance(inputs, list) and inputs):
             raise StepError(f"{self._who}: {_odd_lengths(columns, inputs)}")
-        shares = self._shares(tuple(columns))
+        shares, _ = self._shares(tuple(columns))
         if not self._has_own_logic:
             return vote(values, shares, self.vote_type, kinds)
         return self.logic(matrix(values), row_of(shares))
@@ -409,12 +411,13 @@ class VotingEnsemble(ParallelRun):
     def _model(self, key: str) -> str:
         return f"{self._who}: model {key!r}"
 
-    def _shares(self, models: tuple[str, ...]) -> list[float]:
-        known_models, known_weights, shares = self._shares_known
+    def _shares(self, models: tuple[str, ...]) -> tuple[list[float], Decided]:
+        """Return the models' shares, and what was decided with them."""
+        known_models, known_weights, known = self._shares_known
         if known_models != models or known_weights is not self.weights:
-            shares = shares_of(self.weights, models, self._who)
-            self._shares_known = (models, self.weights, shares)
-        return shares
+            known = shares_of(self.weights, models, self._who), Decided()
+            self._shares_known = (models, self.weights, known)
+        return known
 
     def _answer(self, call: _Call, failed: Mapping[str, Exception], votes: Any) -> Any:
         event, operation, log, started_ns, stamp = call

@@ -20,6 +20,7 @@ _ALWAYS_GOOD = frozenset({int, str, bool})
 _INTEGERS = frozenset({int, bool})
 _NUMBERS = frozenset({int, bool, float})
 # Sums of shares that differ by less are equal: 0.1 + 0.2 ties with 0.3.
+_MOST_DECIDED = 4096
 _TIE = 1e-9
 # Shares sum to 1: what has more than half of them can tie with nothing.
 _MOST = 0.5 + _TIE
@@ -104,7 +105,11 @@ def _scalar(value: Any, index: int, who: str) -> Any:
 
 
 def vote(
-    columns: Sequence[Sequence[Any]], shares: Sequence[float], vote_type: str | None, kinds: Set[type] | None = None
+    columns: Sequence[Sequence[Any]],
+    shares: Sequence[float],
+    vote_type: str | None,
+    kinds: Set[type] | None = None,
+    decided: Decided | None = None,
 ) -> list[Any]:
     """Return one prediction per sample.
 
@@ -118,6 +123,8 @@ def vote(
         ``"classification"``, ``"regression"``, or ``None``: regression if they are numbers, and one of them a float.
     kinds
         The types of all predictions, if they are known.
+    decided
+        What was decided with these shares before.
 
     Examples
     --------
@@ -129,26 +136,67 @@ def vote(
     if vote_type is None:
         kinds = set(map(type, chain.from_iterable(columns))) if kinds is None else kinds
         vote_type = "regression" if kinds <= _NUMBERS and not kinds <= _INTEGERS else "classification"
-    return mean(columns, shares) if vote_type == "regression" else majority(columns, shares)
+    if vote_type == "regression":
+        return mean(columns, shares)
+    return majority(columns, shares, None if decided is None or kinds is None else decided.of(kinds))
 
 
-def majority(columns: Sequence[Sequence[Any]], shares: Sequence[float]) -> list[Any]:
+class Decided:
+    """What came of votes so far: there are few labels, so that most samples have been decided before.
+
+    Only of labels of one type: ``1`` and ``True`` are one key of a dict, and yet are not one answer.
+
+    Examples
+    --------
+    >>> decided = Decided()
+    >>> majority([["cat"], ["cat"]], [0.5, 0.5], decided.of({str})), decided.of({str})
+    (['cat'], {('cat', 'cat'): 'cat'})
+    >>> decided.of({int, str}) is None
+    True
+    """
+
+    __slots__ = ("_won",)
+
+    def __init__(self) -> None:
+        self._won: dict[type, dict[tuple[Any, ...], Any]] = {int: {}, str: {}}
+
+    def of(self, kinds: Set[type]) -> dict[tuple[Any, ...], Any] | None:
+        """Return what was decided of labels of these types; it is written to, and bounded."""
+        if len(kinds) != 1:
+            return None
+        (kind_of,) = kinds
+        won = self._won.get(kind_of)
+        if won is not None and len(won) > _MOST_DECIDED:
+            won.clear()
+        return won
+
+
+def majority(
+    columns: Sequence[Sequence[Any]], shares: Sequence[float], won: dict[tuple[Any, ...], Any] | None = None
+) -> list[Any]:
     """Return, per sample, the label with the largest sum of shares; the smallest one if several have it.
 
-    Numbers are smaller than texts, and those than anything else.
+    Numbers are smaller than texts, and those than anything else. ``won`` holds what was decided before.
 
     >>> majority([[-1, "b"], [2, "a"]], [0.5, 0.5])
     [-1, 'a']
     """
-    won: dict[tuple[Any, ...], Any] = {}  # labels are few, so most samples have been decided before
     votes = []
+    if won is None:
+        won = {}
+        for row in zip(*columns, strict=True):
+            if row.count(row[0]) == len(row):
+                votes.append(row[0])
+            else:
+                if row not in won:
+                    won[row] = _winner(row, shares)
+                votes.append(won[row])
+        return votes
     for row in zip(*columns, strict=True):
-        if row.count(row[0]) == len(row):
-            votes.append(row[0])
-        else:
-            if row not in won:
-                won[row] = _winner(row, shares)
-            votes.append(won[row])
+        label = won.get(row)
+        if label is None:
+            label = won[row] = _winner(row, shares)
+        votes.append(label)
     return votes
 
 

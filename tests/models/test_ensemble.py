@@ -698,3 +698,16 @@ def test_bad_weights_are_told_when_the_graph_is_bound():
     server.add_model("a", class_name=Says, label=1)
     with pytest.raises(GraphError, match="the weight of 'bb' is for no model"):
         server.init()
+
+
+def test_other_weights_decide_otherwise_at_once(ensemble_of):
+    ensemble = ensemble_of({"first": "a", "second": "b", "third": "b"})
+    request = {"inputs": [1]}
+    keys = list(ensemble.routes)
+
+    def ask():
+        return ensemble.do_event(Event(dict(request), path="/v2/models/infer", method="POST")).body["outputs"]
+
+    assert ask() == ask() == ["b"]
+    ensemble.weights = {keys[0]: 3, keys[1]: 1, keys[2]: 1}
+    assert ask() == ask() == ["a"]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from graphkit.core.errors import GraphError, StepError
-from graphkit.models.voting import check_weights, column_of, majority, matrix, mean, shares_of, vote
+from graphkit.models.voting import Decided, check_weights, column_of, majority, matrix, mean, shares_of, vote
 
 EQUAL = [1 / 3] * 3
 
@@ -219,3 +219,33 @@ def test_all_problems_of_weights_are_told_at_once():
 def test_no_weight_among_those_that_answered_is_an_error():
     with pytest.raises(StepError, match="none of the models that answered has a weight: 'b'"):
         shares_of({"a": 1}, ["b"], "ensemble 'e'")
+
+
+# ---- what was decided before ----------------------------------------------------------------------------
+
+
+def test_what_was_decided_before_decides_again_and_only_with_these_shares():
+    decided = Decided()
+    kinds = {int}
+    for _ in range(2):
+        assert vote([[1], [2], [2]], [0.6, 0.2, 0.2], "classification", kinds, decided) == [1]
+        assert vote([[1], [2], [2]], [0.6, 0.2, 0.2], "classification", kinds) == [1]
+    assert decided.of(kinds) == {(1, 2, 2): 1}
+    assert vote([[1], [2], [2]], [0.2, 0.4, 0.4], "classification", kinds, Decided()) == [2]
+
+
+def test_labels_of_several_types_are_decided_anew():
+    decided = Decided()
+    assert vote([[1], [1]], [0.5, 0.5], "classification", {int}, decided) == [1]
+    (found,) = vote([[True], [True]], [0.5, 0.5], "classification", {bool}, decided)
+    assert found is True
+    (found,) = vote([[True], [1]], [0.5, 0.5], "classification", {bool, int}, decided)
+    assert found is True
+
+
+def test_what_was_decided_is_bounded():
+    decided = Decided()
+    for start in range(0, 20_000, 1000):
+        column = list(range(start, start + 1000))
+        assert vote([column, column], [0.5, 0.5], "classification", {int}, decided) == column
+    assert len(decided.of({int})) <= 5096
