@@ -28,7 +28,7 @@ from graphkit.core.errors import (
     nearest,
 )
 from graphkit.core.event import Event, MockEvent, Response
-from graphkit.core.ids import Ids
+from graphkit.core.ids import identities
 from graphkit.core.protocols import seam
 from graphkit.notebook.display import Display
 from graphkit.runtime.burst import BurstReport
@@ -81,7 +81,7 @@ seam.export = export_graph
 _opener = Opener()
 seam.open_stream = _opener.open
 seam.check_stream = _opener.check
-seam.new_id = Ids().take
+seam.new_id = identities()
 seam.inspect = _inspect
 seam.doubts = _doubts
 seam.display = Display()

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 _BYTES = 16
 _BLOCK = 256
 
 
-class Ids:
-    """Hands out random identities of 32 hexadecimal digits; threads may share it, and a forked child starts anew.
+def identities() -> Callable[[], str]:
+    """Return a function that hands out random identities of 32 hexadecimal digits.
+
+    Threads may share it, and a forked child starts anew.
 
     Examples
     --------
-    >>> ids = Ids()
-    >>> len(ids.take()), ids.take() != ids.take()
+    >>> new_id = identities()
+    >>> len(new_id()), new_id() != new_id()
     (32, True)
     """
+    left: list[str] = []
+    pop = left.pop
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=left.clear)
 
-    def __init__(self) -> None:
-        self._left: list[str] = []
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._left.clear)
-
-    def take(self) -> str:
-        """Return an identity that nobody else has."""
+    def new_id() -> str:
         try:
-            return self._left.pop()
+            return pop()
         except IndexError:
             # cut into pieces by the same call, at half the price of cutting a text
             fresh = os.urandom(_BYTES * _BLOCK).hex(",", _BYTES).split(",")
             taken = fresh.pop()
-            self._left += fresh
+            left.extend(fresh)
             return taken
+
+    return new_id

@@ -143,8 +143,9 @@ class GraphServer(PlayMixin, WorkMixin):
             bound = self._bound
             if bound is None or bound.revision != self._graph._revision:
                 bound = self._ready(check_names=False)
+            shortcut = bound.shortcut
             if (
-                bound.shortcut is not None
+                shortcut is not None
                 and type(event) is Event
                 and event._trace is None
                 and not event.headers
@@ -152,7 +153,7 @@ class GraphServer(PlayMixin, WorkMixin):
             ):
                 # nothing is to be found out about the event before (whole events in the body come without a path)
                 try:
-                    result = bound.shortcut(event, event.body)
+                    result = shortcut(event, event.body)
                 except Exception as exc:
                     bound.fail_at_once(event, exc)
                 if result is not None:
