@@ -285,9 +285,7 @@ class V2ModelServer(Loaded, Batched, Component):
                 if is_stream(result):
                     return self._asked(call, request, result)
         if stage < 4:
-            result = {"id": request_id, "model_name": self.name, "outputs": result, "timestamp": stamp}
-            if self.version:
-                result["model_version"] = self.version
+            result = response_of(self, request_id, result, stamp)
             if self._finishes:
                 result = self.postprocess(result)
                 if type(result) is not dict and is_awaitable(result):
@@ -302,12 +300,6 @@ class V2ModelServer(Loaded, Batched, Component):
         from graphkit.models.blame import diagnosed  # only failures need it
 
         return diagnosed(self, exc, requests, type(self).load is not V2ModelServer.load)
-
-    def _raise_diagnosed(self, exc: Exception, *requests: Any) -> None:
-        """Raise an exception that says more than the one of ``predict``, if there is one."""
-        error = self._diagnosed(exc, *requests)
-        if error is not exc:
-            raise error from exc
 
     def _raise_tracked(self, call: _Call, request: Any, exc: Exception) -> None:
         """Track a failure, and raise an exception that says more, if there is one."""

@@ -133,12 +133,13 @@ def test_files_under_any_name_are_listed_where_they_do_not_go_along(ran, tmp_pat
         "url_path='/v2/x', sep='..').respond()\nserver = graph.to_mock_server()",
     )
     notebook.export()
-    assert settings(notebook)["outside"] == [f"{tmp_path}/one.txt", f"{tmp_path}/work/../three.txt"]
+    notebook_folder = tmp_path / "work"
+    assert settings(notebook)["outside"] == [f"{tmp_path}/one.txt", f"{notebook_folder}/../three.txt"]
     given = load_app(notebook.app).test(body=1)
     assert given == {
         "source": f"{tmp_path}/one.txt",
         "words_file": str(notebook.app / "models" / "two.txt"),
-        "deep": [{"a_file": f"{tmp_path}/work/../three.txt"}],
+        "deep": [{"a_file": f"{notebook_folder}/../three.txt"}],
         "url_path": "/v2/x",
         "sep": "..",
     }
