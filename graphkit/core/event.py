@@ -39,24 +39,25 @@ _UNWRITABLE = _PartOfEvent()
 class _Fields(msgspec.Struct, eq=False, dict=True):
     """What an event is made with; a struct, since one is made per request, and a class of Python's takes twice as long.
 
-    ``event_id`` and ``time`` are what was given, if anything was.
+    They hold what was given, if anything was: what stands for the rest is made by :class:`Event` when it is read, and
+    mostly it is not.
     """
 
     body: Any = None
     content_type: str | None = None
-    headers: dict[str, Any] = msgspec.field(default_factory=dict)
+    headers: Any = None
     method: str | None = None
-    path: str = "/"
+    path: Any = None
     event_id: str | None = None
-    trigger: Any = _NO_TRIGGER
-    offset: Any = 0
+    trigger: Any = None
+    offset: Any = None
     time: Any = None
 
 
 #: Copies the fields, and not what stands beside them.
 _copied: Callable[[Event], Event] = msgspec.Struct.__copy__  # type: ignore[attr-defined]  # its types leave it out
-#: The field below the property of that name.
-_GIVEN_TIME: Any = _Fields.__dict__["time"]
+#: The fields below the properties of these names.
+_FIELDS: Any = _Fields.__dict__
 
 
 class Event(_Fields, kw_only=True, eq=False, dict=True):
@@ -105,6 +106,13 @@ class Event(_Fields, kw_only=True, eq=False, dict=True):
     _trace: Any = None
     _unwritable: Any = _UNWRITABLE
 
+    # What was given, by names of their own: half as long as the properties take, for what is asked of each event.
+    _headers = _FIELDS["headers"]
+    _path = _FIELDS["path"]
+    _trigger = _FIELDS["trigger"]
+    _offset = _FIELDS["offset"]
+    _time = _FIELDS["time"]
+
     if TYPE_CHECKING:
 
         def __init__(
@@ -125,15 +133,6 @@ class Event(_Fields, kw_only=True, eq=False, dict=True):
             terminated: bool = False,
         ) -> None: ...
 
-    def __post_init__(self) -> None:
-        """Take what was given as ``None`` for what was left out."""
-        # one condition, which is false as a rule: this is a good part of what an event costs
-        if not self.path or self.headers is None or self.trigger is None or self.offset is None:
-            self.path = self.path or "/"
-            self.headers = {} if self.headers is None else self.headers
-            self.trigger = self.trigger or _NO_TRIGGER
-            self.offset = self.offset or 0
-
     @property
     def id(self) -> str:
         """Identity of the event; generated when first read."""
@@ -145,23 +144,62 @@ class Event(_Fields, kw_only=True, eq=False, dict=True):
     def id(self, value: str | None) -> None:
         self.event_id = value
 
-    @property  # type: ignore[misc]  # over the field of that name
+    @property  # type: ignore[misc]  # over the field of that name, as are those that follow
+    def headers(self) -> dict[str, Any]:
+        """Headers of the request; a dict of the event's own."""
+        given: dict[str, Any] | None = self._headers
+        if given is None:
+            given = self._headers = {}
+        return given
+
+    @headers.setter
+    def headers(self, value: dict[str, Any] | None) -> None:
+        self._headers = value
+
+    @property  # type: ignore[misc]
+    def path(self) -> str:
+        """Path of the request."""
+        return self._path or "/"
+
+    @path.setter
+    def path(self, value: str | None) -> None:
+        self._path = value
+
+    @property  # type: ignore[misc]
+    def trigger(self) -> Any:
+        """What caused the event."""
+        return self._trigger or _NO_TRIGGER
+
+    @trigger.setter
+    def trigger(self, value: Any) -> None:
+        self._trigger = value
+
+    @property  # type: ignore[misc]
+    def offset(self) -> Any:
+        """Where the event stood in its stream."""
+        return self._offset or 0
+
+    @offset.setter
+    def offset(self, value: Any) -> None:
+        self._offset = value
+
+    @property  # type: ignore[misc]
     def time(self) -> dt.datetime | str:
         """When the event happened."""
-        given: dt.datetime | str | None = _GIVEN_TIME.__get__(self)
+        given: dt.datetime | str | None = self._time
         if given is None:
             given = dt.datetime.now(dt.timezone.utc) if self._origin is None else self._origin.time
-            _GIVEN_TIME.__set__(self, given)
+            self._time = given
         return given
 
     @time.setter
     def time(self, value: dt.datetime | str | None) -> None:
-        _GIVEN_TIME.__set__(self, value)
+        self._time = value
 
     @property
     def given_time(self) -> dt.datetime | str | None:
         """When the event happened, if it was given or asked for already."""
-        given: dt.datetime | str | None = _GIVEN_TIME.__get__(self)
+        given: dt.datetime | str | None = self._time
         return given
 
     def fork(self, body: Any) -> Event:
@@ -171,7 +209,8 @@ class Event(_Fields, kw_only=True, eq=False, dict=True):
         if extra:
             new.__dict__.update(extra)
         new.body = body
-        new.headers = {**self.headers} if self.headers else {}
+        if new._headers is not None:
+            new._headers = {**new._headers}
         new.terminated = False
         if new._origin is None:
             new._origin = self
@@ -183,8 +222,9 @@ class Event(_Fields, kw_only=True, eq=False, dict=True):
         return new
 
     def __reduce__(self) -> tuple[Any, ...]:
-        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name != "time"}
-        return _again, (type(self), {**fields, "time": self.given_time}, self.__dict__)
+        given = {name: _FIELDS[name].__get__(self) for name in _Fields.__struct_fields__}
+        further = {name: getattr(self, name) for name in self.__struct_fields__ if name not in given}
+        return _again, (type(self), {**given, **further}, self.__dict__)
 
     def __repr__(self) -> str:
         # an id that nobody asked for yet is not generated for being shown

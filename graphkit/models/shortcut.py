@@ -44,7 +44,7 @@ def shortcut_of(router: Any, addresses: Addresses) -> Callable[[Any, Any], Any]:
             return None
         try:
             inputs = body["inputs"]
-            key, route, model, stamps, blank = targets[event.path]
+            key, route, model, stamps, blank = targets[event._path]
             same = router.routes[key] is route
         except KeyError:
             same = False

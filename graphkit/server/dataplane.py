@@ -40,7 +40,7 @@ def prepared(event: Any, extra_args: Mapping[str, Any] | None = None) -> Event:
     """
     check_event(event)
     own = as_event(event)
-    json_length = apply_headers(own) if own.headers else None
+    json_length = apply_headers(own) if own._headers else None
     if isinstance(own.body, (str, bytes)):
         if json_length is not None:
             own.body = binary.split(own.body.encode() if isinstance(own.body, str) else own.body, json_length)
@@ -65,7 +65,7 @@ def check_event(event: Any) -> None:
 
 def needs_work(event: Any) -> bool:
     """Return whether an event must be prepared before it is run: it is foreign, or text, or has headers."""
-    if type(event) is not Event or event.headers:
+    if type(event) is not Event or event._headers:
         return True
     body = event.body
     kind = type(body)

@@ -148,7 +148,7 @@ class GraphServer(PlayMixin, WorkMixin):
                 shortcut is not None
                 and type(event) is Event
                 and event._trace is None
-                and not event.headers
+                and not event._headers
                 and not extra_args
             ):
                 # nothing is to be found out about the event before (whole events in the body come without a path)

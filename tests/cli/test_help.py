@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from graphkit.cli.main import COMMANDS
+from graphkit.cli.main import COMMANDS, main
 
 CODE = """
 import graphkit
@@ -118,4 +118,5 @@ def test_examples_of_a_server_are_understood(line: str) -> None:
     arguments = shlex.split(line.removeprefix("GRAPHKIT_API_KEYS=s3cret "))
     command = importlib.import_module("graphkit.cli.serve").command
     assert arguments[:2] == ["graphkit", "serve"]
-    command.make_context("serve", arguments[2:])
+    # below its group, whose options for help a command takes over once and for all
+    command.make_context("serve", arguments[2:], parent=main.make_context("graphkit", ["serve", "--help"]))

@@ -51,6 +51,20 @@ def test_what_is_given_as_none_is_as_if_left_out():
     assert event.time.tzinfo is dt.timezone.utc
 
 
+def test_what_is_set_to_none_is_as_if_left_out():
+    event = Event(1, None, {"a": "b"}, "PUT", "/x", "7", types.SimpleNamespace(kind="http"), 5)
+    event.headers = event.path = event.trigger = event.offset = None
+    assert (event.headers, event.path, event.offset, event.trigger.kind) == ({}, "/", 0, "")
+
+
+def test_headers_that_nobody_gave_are_kept_once_they_are_read():
+    event = Event()
+    fork = event.fork(1)
+    event.headers["a"] = "b"
+    assert (event.headers, fork.headers) == ({"a": "b"}, {})
+    assert event.fork(2).headers == {"a": "b"}
+
+
 def test_an_event_takes_further_attributes():
     event = Event()
     event.topic = "jobs"
