@@ -151,7 +151,13 @@ def test_an_interrupted_run_says_how_to_go_on(rows, tmp_path, environment):
     command = [sys.executable, "-m", "graphkit", "run", "app.py", "-i", "rows.csv", "-o", "out.csv", "--columns", "x,y",
                "--chunk", "5"]  # fmt: skip
     journal = tmp_path / ".out.csv.parts" / "journal.jsonl"
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    # a shell that puts the tests in the background lets them ignore interrupts, and what they start with them
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        started = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, heard)
+    with started as process:
         end = time.monotonic() + 60
         while not (journal.exists() and len(journal.read_text().splitlines()) > 1):
             assert time.monotonic() < end
