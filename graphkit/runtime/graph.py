@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from graphkit.core.awaiting import is_awaitable
 from graphkit.core.event import Event
@@ -42,6 +42,9 @@ class BoundGraph:
         How many events one request may give rise to.
     """
 
+    #: Whether each run must pass :meth:`answer` or :meth:`answer_async`, because they are counted.
+    counts: ClassVar[bool] = False
+
     def __init__(
         self,
         plan: Plan,
@@ -74,7 +77,8 @@ class BoundGraph:
             self._only = only
         self._shortcut: Shortcut | None = None if self._only is None else self._only.steps[0].shortcut
         #: The same while nothing awaits; :meth:`wait` for what it answers, and :meth:`fail_at_once` if it raises.
-        self.shortcut: Shortcut | None = None if self.awaits else self._shortcut
+        self.shortcut: Shortcut | None = None if self.awaits or self.counts else self._shortcut
+        self._take_lead()
         self.holds_back = any(holds_back(step.object) for step in steps.values())
 
     def _program(self, on_loop: bool, traced: bool) -> Program:
@@ -91,6 +95,13 @@ class BoundGraph:
                     self._programs[key] = program
         return program
 
+    def _take_lead(self) -> None:
+        straight = self._straight_on_loop = self._program(True, False).straight
+        plain = straight is not None and straight.is_async and not straight.events and self._shortcut is None
+        #: What is awaited with ``(body, event, None)``, where that is all that is to be done on a loop; :meth:`ended`
+        #: if it raises.
+        self.lead: Segment | None = straight if plain and not self.counts else None
+
     def wait(self, awaitable: Any) -> Any:
         """Wait for what a plain function returned: from now on this graph is known to await."""
         self.awaits = True
@@ -101,6 +112,12 @@ class BoundGraph:
         """Raise what the :attr:`shortcut` raised, as a run would."""
         assert self._only is not None
         self._raise(self._only, exc, event)
+
+    def ended(self, straight: Segment, event: Event, exc: Exception) -> Any:
+        """Return the answer that ended a straight run, or raise what it raised, as the machine would."""
+        if not isinstance(exc, Answered):
+            self._raise(straight, exc, event)
+        return exc.value
 
     def answer(self, event: Event, trace: Any = None) -> Any:
         """Answer an event; blocks, and works inside a running event loop too."""
@@ -115,10 +132,8 @@ class BoundGraph:
                 if straight.events:
                     return straight.run(event.body, event.fork(event.body), None).body
                 return straight.run(event.body, event, None)
-            except Answered as ended:
-                return ended.value
             except Exception as exc:
-                self._raise(straight, exc, event)
+                return self.ended(straight, event, exc)
         if self.awaits:
             return self._loop.wait(self.answer_async(event, trace))
         program = self._program(False, trace is not None)
@@ -127,8 +142,7 @@ class BoundGraph:
 
     async def answer_async(self, event: Event, trace: Any = None) -> Any:
         """Answer an event on the running event loop."""
-        program = self._program(True, trace is not None)
-        straight = program.straight
+        straight = self._straight_on_loop
         if straight is not None and trace is None:
             assert straight.run is not None
             try:
@@ -140,13 +154,11 @@ class BoundGraph:
                 result = straight.run(event.body, own, None)
                 if straight.is_async:
                     result = await result
-            except Answered as ended:
-                return ended.value
             except Exception as exc:
-                self._raise(straight, exc, event)
+                return self.ended(straight, event, exc)
             return result.body if straight.events else result
         run = Run(self.context, trace, gather, self.most_events)
-        return await run_program(program, event.body, event.fork(event.body), run)
+        return await run_program(self._program(True, trace is not None), event.body, event.fork(event.body), run)
 
     @property
     def offload(self) -> Offload | None:
@@ -160,6 +172,7 @@ class BoundGraph:
             with self._lock:
                 self._offload = offload
                 self._programs = {key: program for key, program in self._programs.items() if not key[0]}
+            self._take_lead()
 
     def give_up(self, event_id: str) -> None:
         """Drop what joins still hold of an event: a run of it that failed on the way to them is being repeated."""

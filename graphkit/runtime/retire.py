@@ -118,6 +118,7 @@ class CountedGraph(BoundGraph):
     """A bound graph that counts its runs, since some of its objects must be closed after the last of them."""
 
     retirement: Retirement
+    counts = True
 
     def answer(self, event: Event, trace: Any = None) -> Any:
         """Answer an event; blocks, and works inside a running event loop too."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from graphkit import Event, GraphServer, RootFlowStep
+from graphkit import Event, GraphServer, RootFlowStep, V2ModelServer, create_graph_server, new_router
 from graphkit.runtime.retire import CountedGraph
 
 
@@ -102,6 +102,64 @@ def test_a_replaced_object_is_closed_when_the_runs_in_it_have_ended(
     log.gate.set()
     thread.join(60)
     assert (answers, log.lines) == (["one"], ["closed one"])
+
+
+class HoldsModel(V2ModelServer):
+    """A model with something to close."""
+
+    def load(self) -> None:
+        self.open = True
+
+    def predict(self, request: dict[str, Any]) -> list[Any]:
+        log = self.get_param("log")
+        log.begun.set()
+        assert log.gate.wait(60)
+        return [self.open]
+
+    def close(self) -> None:
+        self.open = False
+
+
+def on_a_loop(server: GraphServer, event: Event) -> Any:
+    return asyncio.run(server.run_async(event, get_body=True))
+
+
+@pytest.mark.parametrize("run", [on_a_loop, lambda server, event: server.run(event, get_body=True)])
+def test_a_replaced_model_is_closed_when_its_requests_are_answered(log: Log, run: Any) -> None:
+    graph = new_router()
+    graph.add_route("m", class_name=HoldsModel, log=log)
+    server = create_graph_server(graph=graph)
+    server.init(namespace={})
+    thread, answers = in_thread(lambda: run(server, Event({"inputs": [1]}, path="/v2/models/m/infer")))
+    assert log.begun.wait(60)
+    before = graph["m"].async_object
+    graph.add_route("m", class_name=HoldsModel, log=log, another=True)
+    server.init(namespace={})
+    assert before.open
+    log.gate.set()
+    thread.join(60)
+    assert answers[0]["outputs"] == [True]
+    assert not before.open
+
+
+def test_awaited_runs_of_a_replaced_object_are_counted(new_graph: Any, log: Log) -> None:
+    graph = new_graph()
+    put(graph, HoldsLater, log, "one")
+    server = graph.to_mock_server(namespace={})
+    server.init(namespace={})
+
+    async def replaced_meanwhile() -> Any:
+        waiting = asyncio.ensure_future(server.run_async(Event("wait"), get_body=True))
+        while not log.begun.is_set():
+            await asyncio.sleep(0)
+        put(graph, HoldsLater, log, "two")
+        assert await server.run_async(Event(1), get_body=True) == "two"
+        assert log.lines == []
+        log.gate.set()
+        return await waiting
+
+    assert asyncio.run(replaced_meanwhile()) == "one"
+    assert log.lines == ["closed one"]
 
 
 @pytest.mark.parametrize("cls", KINDS)

@@ -121,7 +121,13 @@ def awaited_chain(steps: int, handler: str) -> Case:
             answer = await run_async(MockEvent(body=1), get_body=True)
         return answer
 
-    return Case(many=lambda n: asyncio.run(loop(n)), expected=1 + steps, close=server.wait_for_completion)
+    runner = asyncio.new_event_loop()
+
+    def close() -> None:
+        server.wait_for_completion()
+        runner.close()
+
+    return Case(many=lambda n: runner.run_until_complete(loop(n)), expected=1 + steps, close=close)
 
 
 def tested_chain(steps: int) -> Case:

@@ -32,7 +32,8 @@ def async_chain(steps: int) -> Case:
             answer = await composed(1)
         return answer
 
-    return Case(many=lambda n: asyncio.run(loop(n)), expected=1 + steps)
+    runner = asyncio.new_event_loop()
+    return Case(many=lambda n: runner.run_until_complete(loop(n)), expected=1 + steps, close=runner.close)
 
 
 def fan_out() -> Case:
