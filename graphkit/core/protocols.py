@@ -112,8 +112,8 @@ class Seam:
         self.inspect: Callable[..., Any] = _unwired
         #: ``open_stream(url, **options) -> Stream``
         self.open_stream: Callable[..., Any] = _unwired
-        #: ``check_stream(url)``: raise StreamError if it is no address of a stream
-        self.check_stream: Callable[[str], None] = _unwired
+        #: ``check_stream(url, **options)``: raise StreamError if no stream can be there with these options
+        self.check_stream: Callable[..., None] = _unwired
         #: ``new_id() -> str``: an identity for an event
         self.new_id: Callable[[], str] = _unwired
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from graphkit.core.event import Event
 from graphkit.core.protocols import seam
@@ -24,17 +25,17 @@ def attach_queue(step: BoundStep, followed: bool, in_memory: bool) -> None:
     """
     step.may_await = False
     record = step.record
-    if in_memory:
-        if record.path:
-            seam.check_stream(record.path)  # elsewhere it is opened: a misspelt scheme shows here already
-        step.call = _hand_on
-        return
     options = dict(record.options)
     full_event = options.pop("full_event", None)
     if record.shards is not None:
         options["shards"] = record.shards
     if record.retention_in_hours is not None:
         options["retention_in_hours"] = record.retention_in_hours
+    if in_memory:
+        # elsewhere it is opened: what is misspelt shows here already
+        seam.check_stream(record.path or f"memory://{quote(step.name)}", **options)
+        step.call = _hand_on
+        return
     if record.path:
         trust = getattr(step.context, "trust", None)
         path = record.path if trust is None else trust.locate_stream(record.path)

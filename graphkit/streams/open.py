@@ -76,13 +76,13 @@ class Opener:
         with self._lock:
             return self._shared(driver, f"{parsed.scheme}://{parsed.place}", given)
 
-    def check(self, url: str) -> None:
+    def check(self, url: str, **options: Any) -> None:
         """Check an address without opening it: some system must go by its scheme, if not one that is installed here.
 
         Raises
         ------
         StreamError
-            If it is no address of a stream.
+            If it is no address of a stream, or its driver here has no such option.
 
         Examples
         --------
@@ -94,8 +94,8 @@ class Opener:
 did you mean 'memory'?
         """
         scheme = split_url(url).scheme
-        if scheme not in _ELSEWHERE:
-            self._driver(scheme)
+        if scheme in self._drivers or scheme not in _ELSEWHERE:
+            self._check_options(url, scheme, self._driver(scheme), options)
 
     def _shared(self, driver: Any, url: str, given: dict[str, Any]) -> Stream:
         if url not in self._kept:

@@ -150,6 +150,17 @@ def test_the_address_of_a_queue_is_checked_also_where_the_mock_server_needs_none
     assert "memory://" in message
 
 
+@pytest.mark.parametrize("path", ["", "memory://jobs", "file:///no/such/folder/jobs.db"])
+def test_the_options_of_a_queue_are_checked_also_where_the_mock_server_needs_none(path: str) -> None:
+    graph = graphkit.new_flow()
+    graph.to(add_one).to(">>", "a queue?", path=path, shard=3).to(add_one, "b", function="child")
+    message = refused(graph)
+    assert "step 'a queue?'" in message
+    assert "has no option 'shard', did you mean 'shards'?" in message
+    graph["a queue?"].options = {}
+    assert graph.to_mock_server().test(body=1) == 3
+
+
 def test_the_address_of_a_queue_in_another_system_is_none_of_the_mock_servers_business() -> None:
     graph = graphkit.new_flow()
     graph.to(add_one).to(">>", "q", path="v3io:///projects/jobs").to(add_one, "b", function="child").respond()

@@ -229,7 +229,7 @@ def from_values(name: str, values: Any, datatype: str | None = None) -> tuple[st
     Raises
     ------
     StepError
-        If the values are no tensor: ragged, or of several kinds.
+        If the values are no tensor (ragged, or of several kinds), or one is lost in the type of the schema.
 
     Examples
     --------
@@ -246,11 +246,23 @@ def from_values(name: str, values: Any, datatype: str | None = None) -> tuple[st
         elements = [_as_bytes(name, element) for element in array.ravel().tolist()]
         return BYTES, _as_objects(elements).reshape(array.shape)
     if datatype in DTYPES:
-        return str(datatype), array.astype(DTYPES[str(datatype)])
+        return str(datatype), _as_declared(name, array, str(datatype))
     found = _NAMES.get(array.dtype.str.lstrip("<>=|"))
     if found is None:
         raise StepError(f"the output {name!r} cannot be sent as a tensor: its type is {array.dtype.name}")
     return found, array.astype(DTYPES[found], copy=False)
+
+
+def _as_declared(name: str, array: Any, datatype: str) -> Any:
+    """Return numbers in the type that a schema declares; fractions of one that has more digits may be rounded."""
+    np = numpy()
+    with np.errstate(all="ignore"):  # what a cast loses is looked for
+        cast = array.astype(DTYPES[datatype])
+    kept = np.isfinite(cast) | ~np.isfinite(array) if cast.dtype.kind == "f" else cast == array
+    if not kept.all():
+        lost = array[~kept].ravel()[0].item()
+        raise StepError(f"the output {name!r} is {datatype} in the model's schema, which cannot hold {lost!r}")
+    return cast
 
 
 def _as_array(values: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,33 @@ def test_what_models_give_becomes_a_tensor(values: Any, datatype: str, data: lis
 def test_a_schema_decides_the_type_of_an_output() -> None:
     assert from_values("y", [1, 2], "FP32")[1].dtype == np.float32
     assert [from_values("y", [], datatype)[0] for datatype in (BYTES, "INT8", None)] == [BYTES, "INT8", "FP64"]
+
+
+@pytest.mark.parametrize(
+    ("values", "datatype", "lost"),
+    [
+        ([1.0, 0.75], "INT64", "0.75"),
+        ([0, -1], "UINT8", "-1"),
+        ([[300]], "UINT8", "300"),
+        ([float("nan")], "INT32", "nan"),
+        ([2], "BOOL", "2"),
+        ([1e5], "FP16", "100000.0"),
+        (-(2**62), "UINT64", str(-(2**62))),
+    ],
+)
+def test_a_value_that_the_type_of_a_schema_cannot_hold_is_an_error(values: Any, datatype: str, lost: str) -> None:
+    with pytest.raises(StepError, match=rf"output 'y' is {datatype} in the model's schema, .* hold {re.escape(lost)}$"):
+        from_values("y", values, datatype)
+
+
+@pytest.mark.parametrize(
+    ("values", "datatype"),
+    [([1.0, -2.0], "INT8"), ([0.1], "FP16"), ([float("nan"), float("inf")], "FP16"), ([1, 0], "BOOL"), ([], "INT8")],
+)
+def test_a_value_that_the_type_of_a_schema_can_hold_is_sent_in_it(values: Any, datatype: str) -> None:
+    found, array = from_values("y", values, datatype)
+    assert (found, array.dtype) == (datatype, np.dtype(DTYPES[datatype]))
+    assert np.allclose(array.astype(float), values, rtol=1e-3, equal_nan=True)
 
 
 def _endless() -> list[Any]:
