@@ -5,17 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from operator import attrgetter
 from typing import Any, ClassVar
 
-from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
+from graphkit.core.awaiting import then
 from graphkit.core.errors import BadRequest, GraphError, GraphkitError, StepError, choices, either, nearest, told
 from graphkit.core.event import Event
-from graphkit.core.yielded import collected, gathered, is_stream
-from graphkit.models.addresses import BY_ROW, Address
+from graphkit.models.addresses import Address
+from graphkit.models.at_once import vote_at_once
 from graphkit.models.parallel import ExecutorType, ParallelRun
-from graphkit.models.requests import check_inputs, has_rows, request_copies, with_id
-from graphkit.models.shortcut import failure_of
+from graphkit.models.requests import check_inputs, with_id
 from graphkit.models.stamps import Stamps
 from graphkit.models.v2 import V2ModelServer
 from graphkit.models.voting import (
@@ -126,8 +124,6 @@ class VotingEnsemble(ParallelRun):
         hooks = (cls.logic, cls.validate, cls.extract_results_from_response)
         usual = (VotingEnsemble.logic, VotingEnsemble.validate, VotingEnsemble.extract_results_from_response)
         self._direct = self._direct and hooks == usual and self.protocol == "v2"
-        # the routes that were there last, and the models behind those that are plain
-        self._plain_known: tuple[tuple[Any, ...], list[V2ModelServer]] = ((), [])
         # the routes that were there last, the weights of then, the shares made of both and what was decided with those
         self._shares_known: tuple[tuple[str, ...], Any, tuple[list[float], Decided]] = ((), None, ([], Decided()))
 
@@ -178,55 +174,8 @@ class VotingEnsemble(ParallelRun):
         rows = predictions.tolist() if hasattr(predictions, "tolist") else predictions
         return vote(list(zip(*rows, strict=True)), [float(weight) for weight in weights], self.vote_type)
 
-    # ---- the common case, unrolled --------------------------------------------------------------------------
-
     def _unrolled(self) -> Callable[[Any, Any], Any]:
-        return self._vote_at_once
-
-    def _vote_at_once(self, event: Any, body: Any) -> Any:
-        """Return the vote on a valid request where every model is plain, one asked after the other; else ``None``."""
-        if type(body) is not dict or (len(body) > 1 and "data_url" in body) or not has_rows(body):
-            return None
-        if self._log is not None or event.method == "GET" or not self._asks_all(self._addresses[event.path]):
-            return None
-        models = self._plain_models()
-        if not models:
-            return None
-        stamp = self._stamps.now()
-        columns = self._columns(models, body)
-        kinds = plain_kinds(columns)
-        regression = self.vote_type == "regression"
-        if kinds is None or (regression and not are_numbers(kinds)) or not _even(columns, body["inputs"]):
-            # something is not as usual; what the models said is looked at one by one
-            own = event.fork(body)
-            asked = zip(self.routes, models, columns, strict=True)
-            outputs: Any = {key: self._all_of(key, model, found, body) for key, model, found in asked}
-            if any(type(found) not in PLAIN_TYPES and is_awaitable(found) for found in outputs.values()):
-                outputs = self._outputs_later(outputs, models, body)
-            return then(then(outputs, partial(self._voted, (own, "infer", None, 0, stamp))), attrgetter("body"))
-        shares, decided = self._shares(tuple(self.routes))
-        votes = vote(columns, shares, self.vote_type, kinds, decided)
-        return self._response_to(event, body, votes, stamp)
-
-    def _asks_all(self, address: Address) -> bool:
-        """Return whether an address asks the ensemble for a vote; a body's words are heeded on the long way."""
-        model, operation = address.model, address.operation
-        if model == self.name:
-            return operation in BY_ROW
-        return not operation and model in BY_ROW and model not in self.routes
-
-    def _columns(self, models: list[V2ModelServer], body: dict[str, Any]) -> list[Any]:
-        """Return what each plain model says to a request of its own; of one that fails, its exception."""
-        columns: list[Any] = []
-        add = columns.append
-        requests = request_copies(body, len(models))
-        for model in models:
-            try:
-                add(model.predict(requests.pop()))
-            except Exception as exc:  # the vote decides what a failed model means
-                route = list(self.routes.values())[len(columns)]
-                columns.append(failure_of(route, model, exc, body))
-        return columns
+        return vote_at_once(self, self._addresses)
 
     # ---- whom a request goes to -----------------------------------------------------------------------------
 
@@ -299,38 +248,6 @@ class VotingEnsemble(ParallelRun):
             raise BadRequest(f"{self._who} refuses the request: {told(exc)}") from exc
         if request is not None:
             event.body = request
-
-    def _plain_models(self) -> list[V2ModelServer] | None:
-        """Return the models where asking each is no more than calling its ``predict``, one by one; else ``None``."""
-        if self.executor_type is not ExecutorType.ARRAY:
-            return None
-        routes = (*self.routes.values(),)
-        known, models = self._plain_known
-        if known != routes:
-            models = [route.async_object for route in routes if _is_plain(route)]
-            self._plain_known = (routes, models)
-        if len(models) != len(routes):
-            return None
-        for model in models:
-            if not model.ready or model._log is not None:
-                return None
-        return models
-
-    def _all_of(self, key: str, model: V2ModelServer, found: Any, body: Any) -> Any:
-        """Return what a model yielded as a list, or an awaitable of it; other outputs as they are."""
-        try:
-            return collected(found) if is_stream(found) else found
-        except Exception as exc:  # as above
-            return failure_of(self.routes[key], model, exc, body)
-
-    async def _outputs_later(self, outputs: dict[str, Any], models: list[V2ModelServer], body: Any) -> dict[str, Any]:
-        arrived = {}
-        for (key, found), model in zip(outputs.items(), models, strict=True):
-            try:
-                arrived[key] = await gathered(found)
-            except Exception as exc:  # as above
-                arrived[key] = failure_of(self.routes[key], model, exc, body)
-        return arrived
 
     def _voted(self, call: _Call, answers: Mapping[str, Any]) -> Any:
         event, operation, log, started_ns, _ = call
@@ -452,22 +369,6 @@ def _vote_type(value: VoteType | str | None, name: str) -> str | None:
         raise GraphError(
             f"ensemble {name!r}: vote_type is {either(known)}, found {value!r}{nearest(str(value), known)}"
         ) from None
-
-
-def _is_plain(route: Any) -> bool:
-    """Return whether a route does no more than asking a model that overrides nothing but ``predict``."""
-    model = getattr(route, "async_object", None)
-    # a step has no shortcut to its model where its handler is another method, or it has paths of its own
-    return isinstance(model, V2ModelServer) and model.is_plain and getattr(route, "shortcut", True) is not None
-
-
-def _even(columns: list[list[Any]], inputs: list[Any]) -> bool:
-    """Return whether every model made as many predictions, and some at all if there was something to predict."""
-    count = len(columns[0])
-    for column in columns:
-        if len(column) != count:
-            return False
-    return count > 0 or not inputs
 
 
 def _odd_lengths(columns: Mapping[str, list[Any]], inputs: Any) -> str:
