@@ -100,8 +100,8 @@ def alternatives(hint: Any) -> tuple[Any, ...] | None:
             found += [type(value) for value in args]
         elif isinstance(item, NewType):
             todo.insert(0, item.__supertype__)
-        elif hasattr(item, "__value__") and type(item).__name__ == "TypeAliasType":
-            todo.insert(0, item.__value__)
+        elif "TypeAliasType" in (type(item).__name__, type(origin).__name__):
+            todo.insert(0, item.__value__)  # with arguments, as of NDArray[float64], it is that of the alias alone
         elif item is None:
             found.append(type(None))
         elif _is_known(item, origin):

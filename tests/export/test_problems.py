@@ -143,9 +143,10 @@ def test_the_keyword_that_replaces_an_app_is_named_as_it_is(ran):
 
 
 def test_a_lambda_without_source_wants_a_name(ran):
-    notebook = ran(START, "fs = [eval('lambda x: x + 1')]\ngraph.to(fs[0], name='first').respond()")
+    made = "fs = [eval(compile('lambda x: x + 1', '<text>', 'eval'))]"
+    notebook = ran(START, f"{made}\ngraph.to(fs[0], name='first').respond()")
     assert problems(notebook) == (
-        "step 'first': the lambda cannot be written as code: its source cannot be found (it was made in '<string>')",
+        "step 'first': the lambda cannot be written as code: its source cannot be found (it was made in '<text>')",
     )
 
 
