@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from graphkit.batch.ragged import Unreadable, ragged_chunks
+from graphkit.batch.ragged import Unreadable, can_be_ragged, ragged_chunks
 from graphkit.batch.rows import Chunk
 from graphkit.core import jsonlike
 from graphkit.core.errors import GraphError, choices
@@ -77,17 +77,20 @@ def read_chunks(path: Path, kind: str, size: int) -> Iterator[Chunk]:
         raise GraphError(f"{str(path)!r} cannot be read from row {row} on: {exc}") from exc
 
 
-# What pandas unpacks by itself.
-_PACKED = frozenset({".gz", ".bz2", ".xz", ".zip", ".zst", ".tar"})
 _Read = Iterator[tuple[Any, Mapping[int, str]]]
 
 
 def _read_csv(path: Path, size: int) -> _Read:
     pandas = load("pandas", "reading CSV", "batch")
     major, minor = (int(part) for part in pandas.__version__.split(".")[:2])
+    older = (major, minor) < (3, 1)
     # older ones read the last digit of long numbers wrongly unless they are asked; newer ones warn if they are
-    exact = {"float_precision": "round_trip"} if (major, minor) < (3, 1) else {}
+    exact = {"float_precision": "round_trip"} if older else {}
     done = 0
+    if older and can_be_ragged(path):
+        # where a table begins with a line that has too many fields, they cut it off in silence
+        yield from ragged_chunks(path, size, done, exact)
+        return
     try:
         with pandas.read_csv(path, chunksize=size, low_memory=False, **exact) as reader:
             for table in reader:
@@ -101,7 +104,7 @@ def _read_csv(path: Path, size: int) -> _Read:
     except pandas.errors.EmptyDataError:
         return
     except pandas.errors.ParserError:
-        if path.suffix.lower() in _PACKED:
+        if not can_be_ragged(path):
             raise
     yield from ragged_chunks(path, size, done, exact)
 

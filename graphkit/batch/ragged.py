@@ -7,14 +7,19 @@ are told apart by the module ``csv``, and what they hold is read by the same par
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from graphkit.core.extras import load
+
+#: Files that the standard library unpacks while they are read, by their ending; others are left to pandas.
+_UNPACKED_BY = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
+_PACKED = frozenset({*_UNPACKED_BY, ".zip", ".zst", ".tar"})
 
 
 class Unreadable(ValueError):
@@ -39,6 +44,24 @@ class Record(NamedTuple):
     line: int
 
 
+def can_be_ragged(path: Path) -> bool:
+    """Return whether :func:`ragged_chunks` can read a file, by its name.
+
+    >>> can_be_ragged(Path("rows.csv")), can_be_ragged(Path("rows.csv.gz")), can_be_ragged(Path("rows.csv.zip"))
+    (True, True, False)
+    """
+    suffix = path.suffix.lower()
+    return suffix in _UNPACKED_BY or suffix not in _PACKED
+
+
+def _opened(path: Path) -> IO[str]:
+    # a mark of the byte order at the beginning is no part of the first name
+    how: Any = {"mode": "rt", "encoding": "utf-8-sig", "newline": ""}
+    module = _UNPACKED_BY.get(path.suffix.lower())
+    opened: IO[str] = path.open(**how) if module is None else importlib.import_module(module).open(path, **how)
+    return opened
+
+
 def ragged_chunks(
     path: Path, size: int, done: int, options: Mapping[str, Any]
 ) -> Iterator[tuple[Any, Mapping[int, str]]]:
@@ -59,11 +82,13 @@ def ragged_chunks(
         If a quotation mark is not closed, or a record is too large.
     """
     pandas = load("pandas", "reading CSV", "batch")
-    # a mark of the byte order at the beginning is no part of the first name
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with _opened(path) as file:
         records = _records(file)
-        columns = pandas.read_csv(io.StringIO(next(records).text)).columns
+        head = [record.text for record in islice(records, 1)]
         first = [*islice(records, 2)]
+        if not first:
+            return
+        columns = pandas.read_csv(io.StringIO(*head)).columns
         # names of rows, as R writes them, stand before the columns and have no name themselves
         named = min(record.fields for record in first) == len(columns) + 1
         names = ["\0", *columns] if named else list(columns)

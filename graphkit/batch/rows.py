@@ -45,9 +45,12 @@ class Chunk:
         if not isinstance(self.rows, list):
             return self.rows.iloc[low:high]
         pandas = load("pandas", "a batch", "batch")
+        rows = self.rows[low:high]
+        if len({_form(row) for row in rows}) > 1:  # those that are alike go together
+            raise Misfit("the rows do not make a table: some are dicts and some are not, or lists differ in length")
         try:
-            return pandas.DataFrame(self.rows[low:high])
-        except (TypeError, ValueError) as exc:  # some are dicts, some are not: those that are alike go together
+            return pandas.DataFrame(rows)
+        except (TypeError, ValueError) as exc:
             raise Misfit(f"the rows do not make a table: {exc}") from exc
 
     def kept(self, columns: Sequence[str]) -> Any:
@@ -70,6 +73,11 @@ class Chunk:
         if columns is None:
             return rows
         return [{name: _field(row, name) for name in columns} for row in rows]
+
+
+def _form(row: Any) -> int | type | None:
+    """Return what rows of a table have in common: to be dicts, lists of one length, or neither."""
+    return dict if isinstance(row, Mapping) else len(row) if isinstance(row, list) else None
 
 
 def _field(row: Any, name: str) -> Any:

@@ -129,6 +129,13 @@ def test_an_output_that_is_there_is_kept_unless_it_may_be_replaced(tmp_path, sum
         sums.run_file(source, source, overwrite=True)
 
 
+def test_rows_of_other_forms_are_asked_by_themselves(tmp_path, sums):
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.csv"
+    source.write_text('[1, 2]\n[3]\n{"x": 4, "y": 5}\n[6, 7]\n')
+    assert sums.run_file(source, output).failed == 0
+    assert read(output)["prediction"].tolist() == [3, 3, 9, 13]
+
+
 def test_errors_of_an_earlier_run_do_not_stay(tmp_path, sums):
     source, output = tmp_path / "in.jsonl", tmp_path / "out.csv"
     source.write_text("[-1]\n[1]\n")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import zipfile
 
 import pandas as pd
 import pytest
 
+from graphkit import GraphError
 from graphkit.batch import files
 
 LONG = "9,9,9,9,9"
@@ -39,6 +42,27 @@ def test_a_line_with_too_many_fields_is_a_broken_row(tmp_path, spoilt, size, end
     for chunk, good in zip(chunks, whole, strict=True):
         kept = [at for at in range(len(chunk)) if at not in chunk.broken]
         pd.testing.assert_frame_equal(chunk.rows.iloc[kept], good.rows.iloc[kept], check_dtype=bool(kept))
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz"])
+def test_a_packed_file_is_read_to_its_end_too(tmp_path, suffix):
+    path = tmp_path / f"rows.csv.{suffix}"
+    text = "\n".join(["\ufeffa,b,c", *lines(23, [0, 4, 9])]).encode()
+    with importlib.import_module({"xz": "lzma", "gz": "gzip"}.get(suffix, suffix)).open(path, "wb") as file:
+        file.write(text)
+    chunks = list(files.read_chunks(path, "csv", 4))
+    assert [chunk.start + at for chunk in chunks for at in chunk.broken] == [0, 4, 9]
+    assert sum(map(len, chunks)) == 23
+    assert list(chunks[-1].rows.columns) == ["a", "b", "c"]
+    assert chunks[-1].rows["a"].tolist() == [20, 21, 22]
+
+
+def test_a_file_that_only_pandas_can_unpack_ends_with_an_error(tmp_path):
+    path = tmp_path / "rows.csv.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("rows.csv", "\n".join(["a,b,c", *lines(23, [5])]))
+    with pytest.raises(GraphError, match=r"cannot be read from row 4 on: .*Expected 3 fields in line .*, saw 5"):
+        list(files.read_chunks(path, "csv", 4))
 
 
 def test_the_line_is_named(tmp_path):

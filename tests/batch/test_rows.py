@@ -48,6 +48,14 @@ def test_lines_of_json_stay_what_they_are():
     assert body("inputs", ["b", "a"], rows=[{"a": 1, "b": 2}], high=1) == {"inputs": [[2, 1]]}
 
 
+@pytest.mark.parametrize("rows", [[[1, 2], [3]], [{"a": 1}, [2]], [[2], {"a": 1}], [1, {"a": 1}], [[1], 1]])
+@pytest.mark.parametrize("shape", ["inputs", "frame"])
+def test_lines_of_json_that_are_not_alike_make_no_table(rows, shape):
+    # names were taken for values, and what was missing was made up
+    with pytest.raises(Misfit, match="the rows do not make a table: some are dicts and some are not, or lists differ"):
+        body(shape, rows=rows, high=len(rows))
+
+
 def test_a_column_that_is_not_there_is_named_with_the_nearest():
     with pytest.raises(GraphError, match=r"the input has no column 'aa', did you mean 'a'\?; there is 'a', 'b', 'c'"):
         body("inputs", ["aa"])
