@@ -56,12 +56,13 @@ def users_part(tb: TracebackType | None) -> TracebackType | None:
 def users_entries(tb: TracebackType | None) -> list[TracebackType]:
     """Return the entries of a traceback that :func:`users_part` keeps."""
     kept: list[TracebackType] = []
-    inside = False
+    inside = in_cell = False
     while tb is not None:
+        root = _root(tb.tb_frame)
         if _is_engine(tb.tb_frame):
             inside = True
-        elif not inside or not _is_between(tb.tb_frame):
-            inside = False
+        elif not (inside and root in _BETWEEN) and not (in_cell and root == "IPython"):  # which calls magics
+            inside, in_cell = False, root != "IPython"  # and cells, in a frame that it leaves out itself
             kept.append(tb)
         tb = tb.tb_next
     return kept
@@ -80,8 +81,9 @@ def _is_engine(frame: FrameType) -> bool:
     return file.startswith(_ENGINE) or file == "<graphkit run>"
 
 
-def _is_between(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _BETWEEN
+def _root(frame: FrameType) -> str:
+    """Return the package, or the module, that a frame runs in."""
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 @contextmanager
