@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from graphkit.batch.ragged import Unreadable, can_be_ragged, ragged_chunks
+from graphkit.batch.packed import DAMAGES, can_open, opened
+from graphkit.batch.ragged import Unreadable, begins_ragged, ragged_chunks
 from graphkit.batch.rows import Chunk
 from graphkit.core import jsonlike
-from graphkit.core.errors import GraphError, choices
+from graphkit.core.errors import GraphError, MissingExtra, choices
 from graphkit.core.extras import load
 
 FORMATS: Mapping[str, str] = {
@@ -65,9 +66,13 @@ def read_chunks(path: Path, kind: str, size: int) -> Iterator[Chunk]:
     """
     start = 0
     number = 0
+    names: dict[str, None] = {}
     try:
         for rows, broken in _READERS[kind](path, size):
-            yield Chunk(number, start, rows, broken)
+            if isinstance(rows, list):
+                # one order for the whole file, whatever a chunk, or a part of it, begins with
+                names.update((name, None) for row in rows if isinstance(row, dict) for name in row)
+            yield Chunk(number, start, rows, broken, tuple(names) or None)
             start += len(rows)
             number += 1
     except OSError as exc:
@@ -75,6 +80,10 @@ def read_chunks(path: Path, kind: str, size: int) -> Iterator[Chunk]:
     except ValueError as exc:  # pandas' and pyarrow's errors are
         row = exc.row if isinstance(exc, Unreadable) else start
         raise GraphError(f"{str(path)!r} cannot be read from row {row} on: {exc}") from exc
+    except MissingExtra:
+        raise
+    except (ImportError, *DAMAGES) as exc:  # pandas may need a package to unpack a file
+        raise GraphError(f"{str(path)!r} cannot be unpacked from row {start} on: {exc}") from exc
 
 
 _Read = Iterator[tuple[Any, Mapping[int, str]]]
@@ -87,24 +96,22 @@ def _read_csv(path: Path, size: int) -> _Read:
     # older ones read the last digit of long numbers wrongly unless they are asked; newer ones warn if they are
     exact = {"float_precision": "round_trip"} if older else {}
     done = 0
-    if older and can_be_ragged(path):
-        # where a table begins with a line that has too many fields, they cut it off in silence
+    # older ones cut off in silence what is too much in the first line of a chunk; all of them take a column for names
+    # of rows where the first row of the file has more fields than the head
+    if can_open(path) and (older or begins_ragged(path)):
         yield from ragged_chunks(path, size, done, exact)
         return
     try:
         with pandas.read_csv(path, chunksize=size, low_memory=False, **exact) as reader:
             for table in reader:
-                if not done and not isinstance(table.index, pandas.RangeIndex):
-                    break  # the first row has more fields than the head, and pandas takes them for names of rows
                 if len(table):  # a head without rows is a table too
                     yield table.reset_index(drop=True), {}
                     done += len(table)
-            else:
-                return
+        return
     except pandas.errors.EmptyDataError:
         return
     except pandas.errors.ParserError:
-        if not can_be_ragged(path):
+        if not can_open(path):
             raise
     yield from ragged_chunks(path, size, done, exact)
 
@@ -132,7 +139,9 @@ def _read_parquet(path: Path, size: int) -> _Read:
 def _read_jsonl(path: Path, size: int) -> _Read:
     rows: list[Any] = []
     broken: dict[int, str] = {}
-    with path.open("rb") as file:
+    if not can_open(path):
+        raise ValueError(f"lines of JSON cannot be read out of a {path.suffix} file; unpack it first")
+    with opened(path, "rb") as file:
         for line in file:
             if not line.strip():
                 continue

@@ -7,19 +7,16 @@ are told apart by the module ``csv``, and what they hold is read by the same par
 from __future__ import annotations
 
 import csv
-import importlib
 import io
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from graphkit.batch.packed import opened
 from graphkit.core.extras import load
-
-#: Files that the standard library unpacks while they are read, by their ending; others are left to pandas.
-_UNPACKED_BY = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
-_PACKED = frozenset({*_UNPACKED_BY, ".zip", ".zst", ".tar"})
 
 
 class Unreadable(ValueError):
@@ -36,6 +33,10 @@ class Unreadable(ValueError):
         self.row = row
 
 
+#: Stands for the column that names of rows are in.
+_NAMES = "\0"
+
+
 class Record(NamedTuple):
     """A record of a file: its text as it stands there, how many fields it has, and the number of its last line."""
 
@@ -44,22 +45,11 @@ class Record(NamedTuple):
     line: int
 
 
-def can_be_ragged(path: Path) -> bool:
-    """Return whether :func:`ragged_chunks` can read a file, by its name.
-
-    >>> can_be_ragged(Path("rows.csv")), can_be_ragged(Path("rows.csv.gz")), can_be_ragged(Path("rows.csv.zip"))
-    (True, True, False)
-    """
-    suffix = path.suffix.lower()
-    return suffix in _UNPACKED_BY or suffix not in _PACKED
-
-
-def _opened(path: Path) -> IO[str]:
-    # a mark of the byte order at the beginning is no part of the first name
-    how: Any = {"mode": "rt", "encoding": "utf-8-sig", "newline": ""}
-    module = _UNPACKED_BY.get(path.suffix.lower())
-    opened: IO[str] = path.open(**how) if module is None else importlib.import_module(module).open(path, **how)
-    return opened
+def begins_ragged(path: Path) -> bool:
+    """Return whether the first row of a file has more fields than its head."""
+    with _records_of(path) as records:
+        counts = [record.fields for record in islice(records, 2)]
+    return len(counts) == 2 and counts[1] > counts[0]
 
 
 def ragged_chunks(
@@ -82,21 +72,27 @@ def ragged_chunks(
         If a quotation mark is not closed, or a record is too large.
     """
     pandas = load("pandas", "reading CSV", "batch")
-    with _opened(path) as file:
-        records = _records(file)
+    with _records_of(path) as records:
         head = [record.text for record in islice(records, 1)]
         first = [*islice(records, 2)]
         if not first:
             return
         columns = pandas.read_csv(io.StringIO(*head)).columns
-        # names of rows, as R writes them, stand before the columns and have no name themselves
-        named = min(record.fields for record in first) == len(columns) + 1
-        names = ["\0", *columns] if named else list(columns)
+        # names of rows, as R writes them, stand before the columns and have no name themselves; a row alone is too long
+        named = [record.fields for record in first] == [len(columns) + 1] * 2 and not _end_empty(first)
+        names = [_NAMES, *columns] if named else list(columns)
         records = islice(chain(first, records), done, None)
         while chunk := [*islice(records, size)]:
             table, broken = _table(pandas, chunk, names, done, options)
             yield table[columns], broken
             done += len(chunk)
+
+
+@contextmanager
+def _records_of(path: Path) -> Iterator[Iterator[Record]]:
+    # a mark of the byte order at the beginning is no part of the first name
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+        yield _records(file)
 
 
 def _records(file: Iterable[str]) -> Iterator[Record]:
@@ -121,6 +117,11 @@ def _records(file: Iterable[str]) -> Iterator[Record]:
         raise Unreadable(max(count - 1, 0), f"line {reader.line_num}: {exc}") from exc
 
 
+def _end_empty(records: list[Record]) -> bool:
+    """Return whether records end in an empty field, as where each line ends in a comma."""
+    return all(record.text.rstrip("\r\n").endswith(",") for record in records)
+
+
 def _table(
     pandas: Any, chunk: list[Record], names: list[str], start: int, options: Mapping[str, Any]
 ) -> tuple[Any, Mapping[int, str]]:
@@ -128,7 +129,7 @@ def _table(
     broken = {
         at: f"line {record.line} has {record.fields} fields, and the file {len(names)} columns"
         for at, record in enumerate(chunk)
-        if record.fields > len(names)
+        if record.fields > len(names) or (record.fields < len(names) and names[0] == _NAMES)
     }
     good = [at for at in range(len(chunk)) if at not in broken]
     if not good:

@@ -27,11 +27,21 @@ class Chunk:
     broken
         Rows that could not be read: their position in the chunk, and why. They stand in a list as ``None``, and in a
         table as what another row is, so that its columns keep their types.
+    names
+        The columns of rows that are dicts, in order, whichever of the rows are looked at; left out, those of the rows.
     """
 
-    __slots__ = ("broken", "number", "rows", "start")
+    __slots__ = ("broken", "names", "number", "rows", "start")
 
-    def __init__(self, number: int, start: int, rows: Any, broken: Mapping[int, str] | None = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        start: int,
+        rows: Any,
+        broken: Mapping[int, str] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self.names = names
         self.number = number
         self.start = start
         self.rows = rows
@@ -49,9 +59,17 @@ class Chunk:
         if len({_form(row) for row in rows}) > 1:  # those that are alike go together
             raise Misfit("the rows do not make a table: some are dicts and some are not, or lists differ in length")
         try:
-            return pandas.DataFrame(rows)
+            return pandas.DataFrame(rows, columns=self._columns_of(rows))
         except (TypeError, ValueError) as exc:
             raise Misfit(f"the rows do not make a table: {exc}") from exc
+
+    def _columns_of(self, rows: list[Any]) -> list[str] | None:
+        """Return the columns of rows that are dicts, each in its place; without those behind the last that is there."""
+        if self.names is None or not rows or not isinstance(rows[0], Mapping):
+            return None
+        there = set().union(*rows)
+        last = max((at for at, name in enumerate(self.names) if name in there), default=-1)
+        return list(self.names[: last + 1])
 
     def kept(self, columns: Sequence[str]) -> Any:
         """Return some columns of all rows; of a row that could not be read, they are empty."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -58,6 +59,7 @@ class _Fields(msgspec.Struct, eq=False, dict=True):
 _copied: Callable[[Event], Event] = msgspec.Struct.__copy__  # type: ignore[attr-defined]  # its types leave it out
 #: The fields below the properties of these names.
 _FIELDS: Any = _Fields.__dict__
+_GIVEN = _Fields.__struct_fields__
 
 
 class Event(_Fields, kw_only=True, eq=False, dict=True):
@@ -219,12 +221,25 @@ class Event(_Fields, kw_only=True, eq=False, dict=True):
     def __copy__(self) -> Event:
         new = _copied(self)
         new.__dict__.update(self.__dict__)
+        if new._origin is None:
+            new._origin = self
+        return new
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Event:
+        new = self.__copy__()
+        memo[id(self)] = new
+        for name in self.__struct_fields__:
+            if not name.startswith("_"):  # what is the core's is of the run, not of the event
+                field = _FIELDS[name] if name in _GIVEN else getattr(type(self), name)
+                field.__set__(new, deepcopy(field.__get__(self), memo))
+        new.__dict__.update(deepcopy(self.__dict__, memo))
         return new
 
     def __reduce__(self) -> tuple[Any, ...]:
-        given = {name: _FIELDS[name].__get__(self) for name in _Fields.__struct_fields__}
-        further = {name: getattr(self, name) for name in self.__struct_fields__ if name not in given}
-        return _again, (type(self), {**given, **further}, self.__dict__)
+        given = {name: _FIELDS[name].__get__(self) for name in _GIVEN}
+        given.update(event_id=self.id, time=self.time)  # elsewhere nobody knows whom they are shared with
+        own = {name: getattr(self, name) for name in self.__struct_fields__ if name[0] != "_" and name not in _GIVEN}
+        return _again, (type(self), {**given, **own}, self._order, self.__dict__)
 
     def __repr__(self) -> str:
         # an id that nobody asked for yet is not generated for being shown
@@ -233,8 +248,9 @@ class Event(_Fields, kw_only=True, eq=False, dict=True):
         return f"Event({identity}body={self.body!r}, method={self.method!r}, path={self.path!r}{error})"
 
 
-def _again(cls: type[Event], fields: dict[str, Any], extra: dict[str, Any]) -> Event:
+def _again(cls: type[Event], fields: dict[str, Any], order: tuple[int, ...], extra: dict[str, Any]) -> Event:
     event = cls(**fields)
+    event._order = order
     event.__dict__.update(extra)
     return event
 

@@ -117,7 +117,7 @@ class BaseModelRouter(Component):
 
     def do_event(self, event: Any) -> Any:
         """Answer one event; returns it, or an awaitable of it."""
-        if self._direct and event._trace is None:
+        if self._direct and type(event) is Event and event._trace is None:  # those below it may answer otherwise
             answer = self._answer_at_once(event, event.body)
             if answer is not None:
                 return then(answer, partial(with_body, event))
@@ -173,7 +173,7 @@ class BaseModelRouter(Component):
         """Return the event for a route: a copy, whose path is the operation."""
         _ = event.id  # generated before the copy is made, so that both have the same
         forked = event.fork(event.body)
-        forked._path = operation
+        forked.path = operation
         return forked
 
     def _text_in(self, body: Any, key: str) -> str:
@@ -252,14 +252,14 @@ class ModelRouter(BaseModelRouter):
 
     def _sent(self, route: Any, event: Any, operation: str) -> Any:
         """Run a route on the event itself: one route alone needs no copy, only the operation as its path."""
-        path, event._path = event._path, operation
+        path, event.path = event.path, operation
         try:
             answered = route.run(event)
         except BaseException:
-            event._path = path
+            event.path = path
             raise
         if isinstance(answered, Event):
-            event._path = path
+            event.path = path
             return answered
         return self._sent_later(event, path, answered)
 
@@ -267,7 +267,7 @@ class ModelRouter(BaseModelRouter):
         try:
             return await answered
         finally:
-            event._path = path
+            event.path = path
 
     def _spoken(self, event: Any, address: Address) -> tuple[str, str]:
         """Return model and operation; where the URL is silent the body speaks."""

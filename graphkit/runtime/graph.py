@@ -125,7 +125,7 @@ class BoundGraph:
         if straight is not None and trace is None:
             assert straight.run is not None
             try:
-                if self._shortcut is not None:
+                if self._shortcut is not None and type(event) is Event:
                     answer = self._shortcut(event, event.body)
                     if answer is not None:
                         return self.wait(answer) if type(answer) is not dict and is_awaitable(answer) else answer
@@ -146,7 +146,7 @@ class BoundGraph:
         if straight is not None and trace is None:
             assert straight.run is not None
             try:
-                if self._shortcut is not None and self._offload is None:
+                if self._shortcut is not None and self._offload is None and type(event) is Event:
                     answer = self._shortcut(event, event.body)
                     if answer is not None:
                         return await answer if type(answer) is not dict and is_awaitable(answer) else answer

@@ -136,6 +136,27 @@ def test_rows_of_other_forms_are_asked_by_themselves(tmp_path, sums):
     assert read(output)["prediction"].tolist() == [3, 3, 9, 13]
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+def test_fields_of_json_stand_in_one_order_however_the_rows_are_asked(tmp_path, size):
+    class Digits(graphkit.V2ModelServer):
+        def load(self): ...
+
+        def predict(self, request):
+            return [sum(10**at * int(cell) for at, cell in enumerate(row)) for row in request["inputs"]]
+
+    graph = graphkit.new_router()
+    graph.add_route("m", class_name=Digits)
+    server = graphkit.create_graph_server(graph=graph)
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.csv"
+    source.write_text('{"a": 1, "b": 2}\n{"b": 2, "a": 1}\n{"a": 1, "b": "x"}\n{"b": 7}\n{"c": 5, "a": 1, "b": 3}\n')
+    summary = server.run_file(source, output, path="m/infer", chunk=size)
+    values = read(output)["prediction"]
+    # what a row lacks is missing, and nothing else stands in its place
+    assert [at for at in range(5) if pd.isna(values[at])] == [2, 3]
+    assert values[[0, 1, 4]].tolist() == [21, 21, 531]
+    assert (summary.rows, summary.failed) == (5, 2)
+
+
 def test_errors_of_an_earlier_run_do_not_stay(tmp_path, sums):
     source, output = tmp_path / "in.jsonl", tmp_path / "out.csv"
     source.write_text("[-1]\n[1]\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib
 import json
 import zipfile
@@ -63,6 +64,44 @@ def test_a_file_that_only_pandas_can_unpack_ends_with_an_error(tmp_path):
         packed.writestr("rows.csv", "\n".join(["a,b,c", *lines(23, [5])]))
     with pytest.raises(GraphError, match=r"cannot be read from row 4 on: .*Expected 3 fields in line .*, saw 5"):
         list(files.read_chunks(path, "csv", 4))
+
+
+@pytest.mark.parametrize(
+    ("text", "broken", "first"),
+    [
+        ("id,b\n1,2,9\n2,4\n3,6\n", [0], [2, 2, 3]),  # pandas takes numbers in a row for its own count
+        ("a,b\n1,2,\n3,4,\n5,6,\n", [0, 1, 2], []),
+        ("a,b\n1,2,3\n", [0], []),
+        ("a,b\n0,2,9\n1,4,9\n5,6\n7,8\n", [2, 3], [2, 4, 4, 4]),  # as R writes them, but for two
+    ],
+)
+@pytest.mark.parametrize("size", [2, 10])
+def test_no_column_is_taken_for_names_of_rows_in_silence(tmp_path, text, broken, first, size):
+    chunks = chunks_of(tmp_path, text, size)
+    assert [chunk.start + at for chunk in chunks for at in chunk.broken] == broken
+    if size == 10 and first:
+        assert chunks[0].rows.iloc[:, 0].tolist() == first
+
+
+@pytest.mark.parametrize("suffix", ["gz", "xz", "bz2", "zip"])
+@pytest.mark.parametrize("cut", [0, 40])
+def test_a_damaged_packed_file_is_an_error_that_says_so(tmp_path, suffix, cut):
+    path = tmp_path / f"rows.csv.{suffix}"
+    pd.DataFrame({"a": range(5000), "b": [at * 7919 % 5003 for at in range(5000)]}).to_csv(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut] if cut else b"no such thing at all")
+    with pytest.raises(GraphError, match=r"rows\.csv\.\w+' cannot be (read|unpacked)"):
+        list(files.read_chunks(path, "csv", 10))
+
+
+def test_packed_lines_of_json_are_read(tmp_path):
+    with gzip.open(tmp_path / "rows.jsonl.gz", "wb") as file:
+        file.write(b'{"a": 1}\n{"a": 2}\n')
+    (chunk,) = files.read_chunks(tmp_path / "rows.jsonl.gz", "jsonl", 10)
+    assert chunk.rows == [{"a": 1}, {"a": 2}]
+    (tmp_path / "rows.jsonl.zip").write_bytes(b"PK")
+    with pytest.raises(GraphError, match=r"lines of JSON cannot be read out of a \.zip file; unpack it first"):
+        list(files.read_chunks(tmp_path / "rows.jsonl.zip", "jsonl", 10))
 
 
 def test_the_line_is_named(tmp_path):

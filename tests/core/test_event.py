@@ -4,7 +4,9 @@ import copy
 import datetime as dt
 import inspect
 import pickle
+import threading
 import types
+from typing import Any
 
 import nuclio_sdk
 import pytest
@@ -87,6 +89,30 @@ def test_a_copy_has_everything(copied):
         assert getattr(other, field) == getattr(event, field)
     other.topic = "others"
     assert event.topic == "jobs"
+
+
+@pytest.mark.parametrize("field", ["id", "time"])
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda event: pickle.loads(pickle.dumps(event))])
+@pytest.mark.parametrize("first", ["copy", "event"])
+@pytest.mark.parametrize("of", [lambda event: event, lambda event: event.fork(1)])
+def test_a_copy_has_the_identity_of_what_it_was_made_of_whoever_is_asked_first(field, copied, first, of):
+    event = of(Event(1))
+    other = copied(event)
+    told = [getattr(item, field) for item in ([other, event] if first == "copy" else [event, other])]
+    assert told[0] == told[1]
+
+
+def test_a_deep_copy_shares_nothing_but_the_run():
+    class Own(Event):
+        rows: Any = None
+
+    event = Own({"a": [1]}, headers={"h": [1]}, rows=[1])
+    event.more, event._trace = [1], threading.Lock()
+    other = copy.deepcopy(event)
+    other.body["a"][0] = other.headers["h"][0] = other.rows[0] = other.more[0] = 2
+    assert (event.body, event.headers, event.rows, event.more) == ({"a": [1]}, {"h": [1]}, [1], [1])
+    assert other._trace is event._trace
+    assert pickle.loads(pickle.dumps(Event(1, headers={"a": 1}).fork(2)))._origin is None
 
 
 def test_a_copy_asks_for_no_time():

@@ -122,7 +122,7 @@ def test_closed_threads_end_and_the_pool_can_be_used_again(pools: RoutePools) ->
     before = threading.active_count()
     pools.map("thread", routes(a=str, b=str, c=str), Event(1))
     pools.close()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
     assert pools.map("thread", routes(a=str, b=str), Event(1))["b"].body == "1"
 
 

@@ -269,3 +269,24 @@ def test_an_error_that_names_its_step_stays_what_it_is(cls):
         asyncio.run(ask())
     assert (caught.value.status, caught.value.step) == (503, "mine")
     assert isinstance(caught.value.__cause__, KeyError)
+
+
+class Elsewhere(MockEvent):
+    """An event that says where it goes in its own way."""
+
+    @property
+    def path(self):
+        return self.__dict__.get("now", "/v2/models/Doubler/infer")
+
+    @path.setter
+    def path(self, value):
+        self.__dict__["now"] = value
+
+
+def test_an_event_of_a_class_of_its_own_goes_where_it_says():
+    server = router_of(Doubler, Greedy)
+    server.run(infer("/v2/models/Greedy/infer"))
+    asked = infer("/v2/models/Greedy/infer")
+    for path in (None, asked.path):
+        answer = server.run(Elsewhere(asked.body, path=path), get_body=True)
+        assert answer["model_name"] == "Doubler"
