@@ -71,7 +71,9 @@ def read_chunks(path: Path, kind: str, size: int) -> Iterator[Chunk]:
         for rows, broken in _READERS[kind](path, size):
             if isinstance(rows, list):
                 # one order for the whole file, whatever a chunk, or a part of it, begins with
-                names.update((name, None) for row in rows if isinstance(row, dict) for name in row)
+                for row in rows:
+                    if isinstance(row, dict) and not row.keys() <= names.keys():
+                        names.update(dict.fromkeys(row))
             yield Chunk(number, start, rows, broken, tuple(names) or None)
             start += len(rows)
             number += 1

@@ -48,7 +48,10 @@ class Record(NamedTuple):
 def begins_ragged(path: Path) -> bool:
     """Return whether the first row of a file has more fields than its head."""
     with _records_of(path) as records:
-        counts = [record.fields for record in islice(records, 2)]
+        try:
+            counts = [record.fields for record in islice(records, 2)]
+        except Unreadable:
+            return False  # pandas may read it, or says what is wrong
     return len(counts) == 2 and counts[1] > counts[0]
 
 

@@ -180,18 +180,18 @@ class GraphServer(PlayMixin, WorkMixin):
             bound = self._bound
             if bound is None or bound.revision != self._graph._revision:
                 bound = self._ready(check_names=False)
-            lead = bound.lead
             if extra_args or dataplane.needs_work(event):
                 event = dataplane.prepared(event, extra_args)
                 exchange = self._exchange(event, bound)
-            elif lead is not None and event._trace is None:
+            lead = bound.lead
+            if lead is not None and event._trace is None:
                 # awaited here: one more coroutine would cost as much as three steps
                 try:
                     result = await lead.run(event.body, event, None)  # type: ignore[misc]  # a straight run has it
                 except Exception as exc:
                     result = bound.ended(lead, event, exc)
-                return result if get_body else dataplane.encode(result, self._response_class(context))
-            result = await bound.answer_async(event, event._trace)
+            else:
+                result = await bound.answer_async(event, event._trace)
             if exchange is not None:
                 result = exchange.answer(result)
             return result if get_body else dataplane.encode(result, self._response_class(context))

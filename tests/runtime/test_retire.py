@@ -142,26 +142,6 @@ def test_a_replaced_model_is_closed_when_its_requests_are_answered(log: Log, run
     assert not before.open
 
 
-def test_awaited_runs_of_a_replaced_object_are_counted(new_graph: Any, log: Log) -> None:
-    graph = new_graph()
-    put(graph, HoldsLater, log, "one")
-    server = graph.to_mock_server(namespace={})
-    server.init(namespace={})
-
-    async def replaced_meanwhile() -> Any:
-        waiting = asyncio.ensure_future(server.run_async(Event("wait"), get_body=True))
-        while not log.begun.is_set():
-            await asyncio.sleep(0)
-        put(graph, HoldsLater, log, "two")
-        assert await server.run_async(Event(1), get_body=True) == "two"
-        assert log.lines == []
-        log.gate.set()
-        return await waiting
-
-    assert asyncio.run(replaced_meanwhile()) == "one"
-    assert log.lines == ["closed one"]
-
-
 @pytest.mark.parametrize("cls", KINDS)
 def test_what_nothing_runs_in_is_closed_at_once(new_graph: Any, log: Log, cls: type) -> None:
     graph = new_graph()
