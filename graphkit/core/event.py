@@ -102,6 +102,8 @@ class Event(_Fields, kw_only=True, eq=False, dict=True):
     _origin: Any = None
     # Where the event stands among the branches of its request; the core keeps it.
     _order: tuple[int, ...] = ()
+    # With whose parts it is joined: a core.joins.JoinScope.
+    _joins: Any = None
     # Of which models the answer may come in chunks, by id; a face that can send chunks says so.
     _chunked: frozenset[int] | None = None
     # What records the run that the event is in, if it is recorded.

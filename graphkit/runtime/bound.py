@@ -191,7 +191,7 @@ def as_result(event: Event, result: Any) -> Event:
     """Return the event that goes on after a step that got the event and returned something else."""
     if isinstance(result, Event):
         # a new event keeps the place of the one that it stands for
-        result._order, result._trace = event._order, event._trace
+        result._order, result._trace, result._joins = event._order, event._trace, event._joins
         return result
     if is_response(result):
         raise Answered(result)

@@ -23,6 +23,8 @@ class Carried(msgspec.Struct, frozen=True):
         Further attributes that somebody set.
     order
         The event's place among the branches of its request.
+    items
+        Of which of several events that were sent on in place of one it is a part: ``core.joins.JoinScope.items``.
     """
 
     id: str | None = None
@@ -38,11 +40,12 @@ class Carried(msgspec.Struct, frozen=True):
     origin_state: str | None = None
     extra: Any = None
     order: tuple[int, ...] = ()
+    items: tuple[tuple[str, int], ...] = ()
 
 
 def carried_by(event: Any, snapshots: Snapshots) -> Carried:
     """Return what an event carries now; nothing of it changes with the event."""
-    extra = event.__dict__
+    extra, scope = event.__dict__, event._joins
     return Carried(
         event.event_id,
         event.key,
@@ -57,6 +60,7 @@ def carried_by(event: Any, snapshots: Snapshots) -> Carried:
         event.origin_state,
         snapshots.take(extra) if extra else _NOTHING,
         event._order,
+        () if scope is None else scope.items,
     )
 
 

@@ -12,7 +12,7 @@ from graphkit.core.errors import told
 from graphkit.core.event import Event
 from graphkit.runtime.failures import named
 from graphkit.runtime.fold import Fork
-from graphkit.runtime.machine import Answers, Run, emitted_tokens, walk
+from graphkit.runtime.machine import Answers, Run, answer_of, emitted_tokens, walk
 from graphkit.runtime.program import Program, Segment
 
 
@@ -42,10 +42,14 @@ async def _flush_once(
         for item in await _held_back(segment, new_run, expired_only, failures):
             sent = True
             found = Answers()
+            event, run = Event(), new_run()
+            event._joins = found.scope(program)
             try:
-                tokens = emitted_tokens(program, segment, item, Event(), found)
-                await walk(program, tokens[::-1], new_run(), found)
+                tokens = emitted_tokens(program, segment, item, event, found)
+                await walk(program, tokens[::-1], run, found)
+                answer_of(program, event, found, run)
             except Exception as exc:
+                found.drop(program)
                 failures.append(exc)
             if found.rank is not None:
                 answers.append(found.value)

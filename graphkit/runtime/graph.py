@@ -174,13 +174,6 @@ class BoundGraph:
                 self._programs = {key: program for key, program in self._programs.items() if not key[0]}
             self._take_lead()
 
-    def give_up(self, event_id: str) -> None:
-        """Drop what joins still hold of an event: a run of it that failed on the way to them is being repeated."""
-        for step in self.steps.values():
-            give_up = getattr(step.object, "give_up", None)
-            if callable(give_up):
-                give_up(event_id)
-
     def replay(self, again: Any, trace: Any) -> Any:
         """Run a :class:`~graphkit.runtime.replay.Replay` of this graph and return its answer; blocks."""
         if self.awaits:

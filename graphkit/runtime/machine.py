@@ -15,6 +15,7 @@ from graphkit.core.copying import branch_copies, branch_copy
 from graphkit.core.emit import Emit, check_outlets
 from graphkit.core.errors import StepError
 from graphkit.core.event import Event
+from graphkit.core.joins import JoinScope
 from graphkit.runtime.bound import BoundStep, is_response
 from graphkit.runtime.failures import Answered, message_of, named, uncopyable
 from graphkit.runtime.program import Program, Segment
@@ -44,11 +45,15 @@ class Run:
 
 
 class Answers:
-    """The best answer so far: the lowest rank, and among equals the first in declared order."""
+    """What a run of a flow came to: the best answer so far, and whose parts may wait in joins.
 
-    __slots__ = ("order", "rank", "value")
+    The best is that of the lowest rank, and among equals the first in declared order.
+    """
+
+    __slots__ = ("order", "rank", "scopes", "value")
 
     def __init__(self) -> None:
+        self.scopes: list[JoinScope] = []
         self.rank: int | None = None
         self.order: tuple[int, ...] = ()
         self.value: Any = None
@@ -57,6 +62,29 @@ class Answers:
         """Take an answer if it is better than the one that is there."""
         if self.rank is None or rank < self.rank or (rank == self.rank and order < self.order):
             self.rank, self.order, self.value = rank, order, value
+
+    def scope(self, program: Program) -> JoinScope | None:
+        """Return the scope of the run's joins, if the program has any."""
+        if not program.joins:
+            return None
+        scope = JoinScope(program.joins_across)
+        self.scopes.append(scope)
+        return scope
+
+    def scope_of_item(self, program: Program, path: str, around: JoinScope | None) -> JoinScope | None:
+        """Return the scope of one of the events that the step at a path sends on in place of one."""
+        inside = program.joins_behind(path)
+        if around is None or not inside:
+            return around
+        scope = JoinScope(program.joins_across, around, inside, (path, len(self.scopes)))
+        self.scopes.append(scope)
+        return scope
+
+    def drop(self, program: Program) -> None:
+        """Forget what waits in joins: the run has failed, and who asked knows why."""
+        for scope in self.scopes:
+            for step in program.joins:
+                step.object.forget(scope)
 
 
 async def run_program(program: Program, body: Any, event: Event, run: Run) -> Any:
@@ -72,10 +100,20 @@ async def run_program(program: Program, body: Any, event: Event, run: Run) -> An
 
 async def _answers(program: Program, body: Any, event: Event, run: Run) -> Answers:
     answers = Answers()
+    event._joins = answers.scope(program)
+    try:
+        await _start(program, body, event, run, answers)
+    except BaseException:
+        answers.drop(program)
+        raise
+    return answers
+
+
+async def _start(program: Program, body: Any, event: Event, run: Run, answers: Answers) -> None:
     starts = program.starts
     if len(starts) == 1:
         await walk(program, [(starts[0], body, event)], run, answers)
-        return answers
+        return
     try:
         tokens = fan_out(program, starts, body, event, "")
     except StepError as exc:
@@ -84,20 +122,32 @@ async def _answers(program: Program, body: Any, event: Event, run: Run) -> Answe
         await walk(program, [token], run, answers, token[0] is program.catch)
     else:
         await spread(program, tokens, program.parts, run, answers)
-    return answers
 
 
 def answer_of(program: Program, event: Event, answers: Answers, run: Run) -> Any:
     """Return the answer of a flow that has run."""
-    if answers.rank is not None:
+    answered = answers.rank is not None
+    failure: StepError | None = None
+    for scope in answers.scopes:
+        for step in program.joins:
+            # an answer that lies behind the join is not to come any more
+            fails = not answered and step in program.decisive
+            came = step.object.give_up(scope, not fails and answers.rank != RANK_ENDED)
+            if not fails or failure is not None:
+                continue
+            if scope.lost is not None and scope.lost[0] is step.object:
+                failure = _lost(step, *scope.lost[1:])
+            elif came is not None:
+                failure = _incomplete(step, came, event, run)
+    if failure is not None:
+        raise failure
+    if answered:
         return answers.value
-    if not program.answers:
-        return {"id": event.id}
-    for step in program.joins:
-        came = step.object.give_up(event.id)
-        if came is not None:
-            raise _incomplete(step, came, event, run)
-    return None
+    return None if program.answers else {"id": event.id}
+
+
+def _lost(step: BoundStep, message: str, status: int) -> StepError:
+    return StepError(f"step {step.path!r}: {message}", step=step.path, status=status)
 
 
 def _incomplete(step: BoundStep, came: tuple[int, int], event: Event, run: Run) -> StepError:
@@ -223,9 +273,12 @@ def emitted_tokens(program: Program, segment: Segment, emitted: Emit, event: Eve
     for index, item in enumerate(emitted.items):
         if isinstance(item, Event):
             branch, body = item, item.body
-            branch._trace, branch._order = event._trace, order
+            branch._trace, branch._order, branch._joins = event._trace, order, event._joins
         else:
             branch, body = (event.fork(item) if many or program.events else event), item
+        if many and program.joins:
+            # each is an event of its own, whose parts are not those of the others
+            branch._joins = answers.scope_of_item(program, segment.steps[-1].path, event._joins)
         if many and program.ordered:
             branch._order = (*order, index)
         if segment.rank is not None:

@@ -6,7 +6,7 @@ with or without recording.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -49,12 +49,15 @@ class Program:
     """One flow, ready to run."""
 
     __slots__ = (
+        "_behind",
         "answers",
         "awaits",
         "catch",
+        "decisive",
         "events",
         "handlers",
         "joins",
+        "joins_across",
         "ordered",
         "parts",
         "path",
@@ -77,10 +80,23 @@ class Program:
         self.parts = False
         # whether anything runs side by side, so that events must know their place in the declared order
         self.ordered = False
-        # the joins without which there is no answer; none where batches may yet send them their parts
+        # the steps that join branches, and those of them without which there is no answer
         self.joins: tuple[BoundStep, ...] = ()
+        self.decisive: frozenset[BoundStep] = frozenset()
+        # whether a step on the way to a join may hold a part of an event back until another run
+        self.joins_across = False
+        self._behind: dict[str, frozenset[int]] = {}
         # the only segment, where there is no more to it than that
         self.straight: Segment | None = None
+
+    def joins_behind(self, path: str) -> frozenset[int]:
+        """Return the ids of the objects of those joins to which no way leads but through the step at a path."""
+        found = self._behind.get(path)
+        if found is None:
+            closed = {id(segment) for segment in self.segments if segment.steps[-1].path == path}
+            past = {id(segment.steps[0].object) for segment in _reached_from(self, self.starts, closed)}
+            found = self._behind[path] = frozenset(id(join.object) for join in self.joins) - past
+        return found
 
 
 def make_program(
@@ -134,8 +150,7 @@ def _wire(program: Program, flow: FlowPlan, heads: Mapping[int, Segment], everyt
         segment.sub.events if segment.sub is not None else any(step.wants_event for step in segment.steps)
         for segment in everything
     )
-    if program.answers:
-        program.joins = _joins(everything)
+    _find_joins(program)
     program.awaits = any(_awaits(segment) for segment in everything)
     if program.awaits:
         leads = _leading_to([segment for segment in everything if _awaits(segment)], everything)
@@ -155,21 +170,38 @@ def _awaits(segment: Segment) -> bool:
     return any(step.is_async for step in segment.steps)
 
 
-def _joins(everything: list[Segment]) -> tuple[BoundStep, ...]:
-    alone = [segment.steps[0] for segment in everything if segment.emits and segment.sub is None]
-    if not any(hasattr(step.object, "give_up") for step in alone):
-        return ()
-    if any(hasattr(step.object, "flush") and not hasattr(step.object, "give_up") for step in alone):
-        return ()
-    ends = _leading_to([segment for segment in everything if segment.rank is not None], everything)
-    return tuple(
-        segment.steps[0]
-        for segment in everything
-        if id(segment) in ends and hasattr(segment.steps[0].object, "give_up")
-    )
+def _find_joins(program: Program) -> None:
+    everything = program.segments
+    alone = [segment for segment in everything if segment.emits and segment.sub is None]
+    joins = [segment for segment in alone if hasattr(segment.steps[0].object, "give_up")]
+    if not joins:
+        return
+    program.joins = tuple(segment.steps[0] for segment in joins)
+    holders = [segment for segment in alone if segment not in joins and hasattr(segment.steps[0].object, "flush")]
+    if holders:
+        past = _reached_from(program, program.starts, {id(segment) for segment in holders})
+        late = _reached_from(program, [follower for segment in holders for follower in segment.next], set())
+        program.joins_across = any(segment in past and segment in late for segment in joins)
+    if program.answers:
+        ends = _leading_to([segment for segment in everything if segment.rank is not None], everything)
+        program.decisive = frozenset(segment.steps[0] for segment in joins if id(segment) in ends)
 
 
-def _leading_to(wanted: list[Segment], everything: list[Segment]) -> set[int]:
+def _reached_from(program: Program, starts: Iterable[Segment], closed: set[int]) -> set[Segment]:
+    """Return the segments to which a way leads that passes none of the closed ones."""
+    todo = [segment for segment in starts if id(segment) not in closed]
+    found = set(todo)
+    while todo:
+        segment = todo.pop()
+        handlers = (program.handlers.get(step.path) for step in segment.steps) if program.handlers else ()
+        for follower in (*segment.next, *handlers, program.catch):
+            if follower is not None and follower not in found and id(follower) not in closed:
+                found.add(follower)
+                todo.append(follower)
+    return found
+
+
+def _leading_to(wanted: list[Segment], everything: Sequence[Segment]) -> set[int]:
     """Return the ids of some segments, and of those from which they are reached."""
     before: dict[int, list[Segment]] = {}
     for segment in everything:

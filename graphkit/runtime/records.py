@@ -299,7 +299,7 @@ class Recorder:
         """Note what a step returned."""
         entry.duration_us = (perf_counter_ns() - entry.started) / 1000
         if type(result) is Emit:
-            text = sent_text(entry.step, result, self.event)
+            text = sent_text(entry.step, result, entry.carrier or self.event)
             if text is not None:
                 entry.output = self._snapshots.told("Emit" if result.items else NOTHING_SENT, text)
                 return

@@ -10,6 +10,7 @@ import msgspec
 
 from graphkit.core.errors import GraphError
 from graphkit.core.event import Event
+from graphkit.core.joins import JoinScope
 from graphkit.plan.compile import FlowPlan, Line, Plan
 from graphkit.runtime.carried import event_again
 from graphkit.runtime.graph import BoundGraph
@@ -98,6 +99,23 @@ class Replay:
         answers = Answers()
         if level.kept is not None:
             answers.offer(level.kept, (), self._kept[depth])
+        scopes: dict[tuple[Any, ...], JoinScope | None] = {(): answers.scope(program)}
+        for arrival, event in zip(level.arrivals, self._tokens[depth], strict=True):
+            items = arrival.event.items
+            for end in range(1, len(items) + 1):
+                if items[:end] not in scopes:
+                    path, around = items[end - 1][0], scopes[items[: end - 1]]
+                    scopes[items[:end]] = answers.scope_of_item(program, path, around)
+            event._joins = scopes[items]
+        try:
+            await self._walk(program, depth, run, answers)
+        except BaseException:
+            answers.drop(program)
+            raise
+        return answers
+
+    async def _walk(self, program: Program, depth: int, run: Run, answers: Answers) -> None:
+        level = self.levels[depth]
         heads = {segment.steps[0].path: segment for segment in program.segments}
         if depth + 1 < len(self.levels):
             self._lead_inwards(heads[level.child], depth + 1, run)
@@ -114,7 +132,6 @@ class Replay:
             # in the order of the recorded run, which decides between equals
             for token in tokens:
                 await walk(program, [token], run, answers, token[0] is program.catch)
-        return answers
 
     def _lead_inwards(self, segment: Segment, depth: int, run: Run) -> None:
         """Let a nested flow begin at the replay's own step."""

@@ -36,7 +36,7 @@ def sent_text(step: Any, emitted: Emit, event: Any) -> str | None:
     bodies = bodies_of(emitted)
     if not bodies:
         why = getattr(step.object, "waiting_text", None)
-        return str(why(event.id)) if callable(why) else "dropped"
+        return str(why(event)) if callable(why) else "dropped"
     if emitted.outlets is None and len(bodies) == 1:
         return None
     shown = ", ".join(preview(body, 80) for body in bodies[:_MOST_SHOWN])

@@ -84,8 +84,6 @@ def record_run(
         _ = event.id  # the record and the steps know it by the same one
         recorder.topology = bound.plan.topology
         recorder.begin()
-        if recorder.replay_of is not None:
-            bound.give_up(event.id)
         if again is None:
             event._trace = recorder
             exchange = server._exchange(event, bound)

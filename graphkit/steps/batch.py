@@ -136,7 +136,7 @@ class Batch(LibraryStep):
             batches = [(key, self._removed(key)) for key in keys]
         return Emit(_batch(Event(items), key) for key, items in batches)
 
-    def waiting_text(self, event_id: Hashable) -> str:
+    def waiting_text(self, event: Any) -> str:
         """Return why nothing went on, for the record of a run."""
         return f"waits: {self.pending} collected"
 

@@ -13,10 +13,13 @@ from graphkit.core.emit import NOTHING, Emit
 from graphkit.core.errors import BadRequest, GraphError, StepError, choices, nearest
 from graphkit.core.event import Event
 from graphkit.core.expr import compile_expression, is_expression
+from graphkit.core.joins import JoinScope
 from graphkit.core.paths import getter
 from graphkit.steps.base import LibraryStep, checked_count, checked_seconds, full_event_of
 
 _IN_ORDER = attrgetter("_order")
+#: How many joins may wait at once where requests may complete each other's.
+MAX_BEHIND = 64
 
 
 class Merge(LibraryStep):
@@ -26,11 +29,15 @@ class Merge(LibraryStep):
     order in which their branches were declared, whichever came first. Override :meth:`merge` to say how, and
     :meth:`get_join_key` to say what belongs together.
 
-    A part that never comes (a branch may have filtered it out) must not hold the others for ever: once
-    ``max_behind`` newer joins wait, or after ``timeout_s``, a join is evicted; that is counted, and pushed to the
-    error stream. Parts that arrive later still are counted and dropped. Where a request ends without an answer since a
-    join behind branches of it waits in vain, the join is given up and the request fails with status 500; joins by key,
-    of ``expected_num_events``, or with ``timeout_s`` may be completed by other requests, and wait.
+    Left to itself, it joins what the branches of one request bring: requests never see each other's parts, how many
+    there are at once and whatever ids they bear. When a request ends, its joins end with it; where it has no answer
+    since a join waits in vain (a branch may have filtered its part out), it fails with status 500.
+
+    A join by ``key_path`` or of ``expected_num_events``, and one with a batch in one of its branches, may be completed
+    by other requests. There a part that never comes must not hold the others for ever: once ``max_behind`` newer joins
+    wait, or after ``timeout_s``, a join is evicted; that is counted, and pushed to the error stream. Parts that arrive
+    later still are counted and dropped. A request that is under way and has no answer for that fails, with status 503
+    or 504.
 
     Parameters
     ----------
@@ -40,7 +47,8 @@ class Merge(LibraryStep):
         Where in the body the key stands: a dotted path such as ``"doc.id"``, or an expression such as
         ``"event['doc']['id']"``.
     max_behind
-        How many joins may wait at once; 64 when left out.
+        How many joins may wait at once. Left out: 64 where requests may complete each other's joins, else as many as
+        there are requests under way.
     expected_num_events
         How many parts make a join; left out, as many as there are steps before this one.
     timeout_s
@@ -88,7 +96,7 @@ class Merge(LibraryStep):
                 f"{owner} takes no argument {key!r}{nearest(key, _ARGUMENTS)}; it takes {choices(_ARGUMENTS)}"
             )
         self.key_path = key_path
-        self.max_behind = 64 if max_behind is None else checked_count("max_behind", max_behind, owner)
+        self.max_behind = MAX_BEHIND if max_behind is None else checked_count("max_behind", max_behind, owner)
         self.timeout_s = None if timeout_s is None else checked_seconds("timeout_s", timeout_s, owner)
         self.evicted = 0
         self.late = 0
@@ -97,7 +105,8 @@ class Merge(LibraryStep):
         self._by_path = self._key_function()
         # Known once: looking at the class at each event would cost as much as the join.
         self._by_id = key_path is None and type(self).get_join_key is Merge.get_join_key
-        self._by_branch = self._by_id and timeout_s is None and expected_num_events is None
+        self._by_branch = self._by_id and expected_num_events is None
+        self._bounds_runs = max_behind is not None
         self._clock = clock
         self._lock = threading.Lock()
         self._acquire, self._release = self._lock.acquire, self._lock.release
@@ -110,7 +119,7 @@ class Merge(LibraryStep):
 
     def do_event(self, event: Any) -> Any:
         """Take one part; return what the parts make together when it is the last, else nothing."""
-        key = (event.event_id or event.id) if self._by_id else self._checked_key(event)
+        key = self._key_of(event) if self._by_id else self._checked_key(event)
         # Not a with block: for so short a stretch it would take as long as the join itself.
         self._acquire()
         try:
@@ -126,7 +135,7 @@ class Merge(LibraryStep):
         finally:
             self._release()
         if evicted is not None:
-            self._report([evicted], f"{self.max_behind} newer ones wait")
+            self._report([evicted], f"{self.max_behind} newer ones wait (max_behind)", 503)
         if join is None:
             return NOTHING
         join.sort(key=_IN_ORDER)
@@ -166,41 +175,63 @@ class Merge(LibraryStep):
         return self._by_path(event if self._full_event else event.body)
 
     def flush(self, expired_only: bool = False) -> Emit:
-        """Give up the joins that wait: all of them, or those whose time is over. Nothing of them goes on."""
+        """Give up the joins that wait: all but those of requests under way, or those whose time is over.
+
+        Nothing of them goes on.
+        """
         with self._lock:
             if not expired_only:
-                keys = list(self._joins)
+                keys = [key for key in self._joins if not isinstance(key, JoinScope)]
             else:
                 now = self._clock()
                 keys = [key for key, since in self._since.items() if since + (self.timeout_s or 0) <= now]
             evicted = [self._evict(key) for key in keys]
-        self._report(evicted, f"{self.timeout_s} s are over" if expired_only else "the graph was drained")
+        if expired_only:
+            self._report(evicted, f"{self.timeout_s} s are over (timeout_s)", 504)
+        else:
+            self._report(evicted, "the graph was drained", 503)
         return NOTHING
 
-    def give_up(self, event_id: Hashable) -> tuple[int, int] | None:
-        """Drop what waits for the other parts of an event when its request is over, so that none can come any more.
+    def give_up(self, scope: JoinScope, report: bool) -> tuple[int, int] | None:
+        """Give up the join of a run that has ended, since no part of it can come any more.
+
+        Parameters
+        ----------
+        scope
+            The run's, as its events bear it.
+        report
+            Whether it is pushed to the error stream, too.
 
         Returns
         -------
         tuple of int, or None
-            How many parts came, and how many make a join; ``None`` where nothing waits, or more may come with other
-            requests: joins by key, of an expected number, or with a timeout.
+            How many parts came, and how many make a join; ``None`` where nothing waits.
         """
-        if not self._by_branch or self._expected is None:
+        join = self.forget(scope)
+        if join is None or self._expected is None:
             return None
         with self._lock:
-            if event_id not in self._joins:
-                return None
             self.evicted += 1
-            return len(self._remove(event_id)), self._expected
+        if report:
+            self._report([(scope, join)], "its request is over", 500)
+        return len(join), self._expected
 
-    def waiting_text(self, event_id: Hashable) -> str:
-        """Return why nothing went on, for the record of a run."""
+    def forget(self, scope: JoinScope) -> list[Any] | None:
+        """Drop the join of a run, if one waits, and return its parts. Nothing is counted: the run itself has failed."""
+        # Looked at without the lock, since nothing else puts anything there any more.
+        if scope not in self._joins and scope not in self._gone:
+            return None
         with self._lock:
-            join = self._joins.get(event_id) if self._by_id else None
-        if join is not None:
-            return f"waits: {len(join)} of {self._expected} came"
-        return "dropped: it came too late" if self._by_id else "waits for the other parts"
+            self._gone.pop(scope, None)
+            return self._remove(scope) if scope in self._joins else None
+
+    def waiting_text(self, event: Any) -> str:
+        """Return why nothing went on, for the record of a run."""
+        if not self._by_id:
+            return "waits for the other parts"
+        with self._lock:
+            join = self._joins.get(self._key_of(event))
+        return "dropped: it came too late" if join is None else f"waits: {len(join)} of {self._expected} came"
 
     @property
     def pending(self) -> int:
@@ -227,19 +258,29 @@ class Merge(LibraryStep):
         if self._expected == 1:
             return [event], None
         if self._gone and key in self._gone:
-            self._count_late(key)
+            self._count_late(key, event)
             return None, None
         self._joins[key] = [event]
         if self.timeout_s is not None:
             self._since[key] = self._clock()
-        crowded = len(self._joins) > self.max_behind
+        crowded = len(self._joins) > self.max_behind and (self._bounds_runs or not isinstance(key, JoinScope))
         return None, self._evict(next(iter(self._joins))) if crowded else None
 
-    def _count_late(self, key: Hashable) -> None:
+    def _key_of(self, event: Any) -> Hashable:
+        """Return what the parts of one event have in common: the run that they are in, or else the event's id."""
+        scope = event._joins
+        if scope is not None and self._by_branch and not scope.across:
+            return scope if scope.around is None else scope.of(self)  # type: ignore[no-any-return]
+        event_id: str = event.event_id or event.id
+        return event_id
+
+    def _count_late(self, key: Hashable, event: Any) -> None:
         self.late += 1
         self._gone[key] -= 1
         if self._gone[key] == 0:
             del self._gone[key]
+        if not isinstance(key, JoinScope) and event._joins is not None:
+            event._joins.lost = self, f"a part came too late for the join {key!r}, which had been given up", 503
 
     def _evict(self, key: Hashable) -> tuple[Hashable, list[Any]]:
         join = self._remove(key)
@@ -254,13 +295,17 @@ class Merge(LibraryStep):
             self._since.pop(key, None)
         return self._joins.pop(key)
 
-    def _report(self, evicted: list[tuple[Hashable, list[Any]]], why: str) -> None:
+    def _report(self, evicted: list[tuple[Hashable, list[Any]]], why: str, status: int) -> None:
         # Without the lock: an error stream may be slow.
         for key, join in evicted:
+            shown = join[0].id if isinstance(key, JoinScope) else key
             message = (
-                f"the join {key!r} was given up with {len(join)} of {self._expected} parts, since {why}; the parts are "
-                f"dropped"
+                f"the join {shown!r} was given up with {len(join)} of {self._expected} parts, since {why}; the parts "
+                f"are dropped"
             )
+            for part in join:
+                if part._joins is not None:
+                    part._joins.lost = self, message, status
             if self.context is not None:
                 self.context.logger.warning(f"step {self.name!r}: {message}")
                 self.context.push_error(join[0], message, source=self.name)

@@ -81,15 +81,16 @@ class Naive:
     def __init__(self, flow: Flow, calls: list[Any]) -> None:
         self.flow, self.calls = flow, calls
         self.offers: list[tuple[int, Any]] = []
-        self.parts: dict[str, list[Any]] = {}
+        # of each join, and of each of the several events that a step before it has made of one
+        self.parts: dict[tuple[Any, ...], list[Any]] = {}
         self.ends, self.answering = ends_of(flow)
 
     def answer(self, body: Any) -> Any:
         starts = [s.name for s in self.flow.steps.values() if not s.after and not s.kind.startswith("handler")]
-        self.fan(starts, body, False)
+        self.fan(starts, body, False, ())
         if self.offers:
             return min(self.offers, key=lambda offer: offer[0])[1]
-        if any(self.leads_to_answer(name) for name, parts in self.parts.items() if parts):
+        if any(self.leads_to_answer(key[0]) for key, parts in self.parts.items() if parts):
             raise Broken(INCOMPLETE)
         return None if self.answering else {"id": EVENT_ID}
 
@@ -97,35 +98,47 @@ class Naive:
         followers = (step.name for step in self.flow.steps.values() if name in step.after)
         return self.answering is not None and (name == self.answering or any(map(self.leads_to_answer, followers)))
 
-    def fan(self, names: list[str], body: Any, caught: bool) -> None:
+    def passes(self, name: str, without: str) -> bool:
+        """Return whether a way leads to a step that does not pass another one."""
+        if name == without:
+            return False
+        step = self.flow.steps[name]
+        before = [*step.after, *(s.name for s in self.flow.steps.values() if name in s.before)]
+        if name == self.flow.catch:
+            before += [s.name for s in self.flow.steps.values() if s.name != name]
+        before += [s.name for s in self.flow.steps.values() if s.on_error == name]
+        return not before or any(self.passes(other, without) for other in before)
+
+    def fan(self, names: list[str], body: Any, caught: bool, items: tuple[tuple[str, int], ...]) -> None:
         bodies = [body, *(copy.deepcopy(body) for _ in names[1:])]
         for name, own in zip(names, bodies, strict=False):
-            self.go(self.flow.steps[name], own, caught)
+            self.go(self.flow.steps[name], own, caught, items)
 
-    def go(self, step: Drawn, body: Any, caught: bool) -> None:
+    def go(self, step: Drawn, body: Any, caught: bool, items: tuple[tuple[str, int], ...]) -> None:
         try:
-            results = self.call(step, body)
+            results = self.call(step, body, items)
         except Broken:
             handler = step.on_error or (None if caught else self.flow.catch)
             if handler is None:
                 raise
-            self.go(self.flow.steps[handler], body, caught or handler == self.flow.catch)
+            self.go(self.flow.steps[handler], body, caught or handler == self.flow.catch, items)
             return
         followers = list(step.before) or [s.name for s in self.flow.steps.values() if step.name in s.after]
-        for result in results:
+        for number, result in enumerate(results):
             if step.name == self.answering:
                 self.offers.append((1, result))
             elif step.kind.startswith("handler") and not followers:
                 self.offers.append((0 if step.name == self.flow.catch else 2, result))
-            self.fan(followers, result, caught)
+            self.fan(followers, result, caught, (*items, (step.name, number)) if len(results) > 1 else items)
 
-    def call(self, step: Drawn, body: Any) -> list[Any]:
+    def call(self, step: Drawn, body: Any, items: tuple[tuple[str, int], ...]) -> list[Any]:
         if step.kind == "merge":
-            parts = self.parts.setdefault(step.name, [])
+            key = (step.name, *(item for item in items if not self.passes(step.name, item[0])))
+            parts = self.parts.setdefault(key, [])
             parts.append(body)
             if len(parts) < len(step.after):
                 return []
-            return [join(self.parts.pop(step.name))]
+            return [join(self.parts.pop(key))]
         if step.inner is not None:
             return [Naive(step.inner, self.calls).answer(body)]
         self.calls.append((step.name, str(body)))

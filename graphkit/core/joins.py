@@ -1,0 +1,48 @@
+"""Whose parts belong together where branches are joined. Events bear it; the core makes it, joins look at it."""
+
+from __future__ import annotations
+
+
+class JoinScope:
+    """One run of a flow, or one of several events that a step of it sent on: the parts of it are joined.
+
+    Attributes
+    ----------
+    across
+        Whether the parts may come with several runs, since something in the flow holds some of them back; then they
+        are known by the event's id.
+    around, inside
+        For one of several events: the scope of the event that it came of, and the ids of the joins whose parts are all
+        of this one. The others belong to the scope around.
+    item
+        For one of several events: the path of the step that sent it on, and which of the run's scopes it is.
+    lost
+        The step's object that gave up a part which came with this run, why, and with what status; or ``None``.
+    """
+
+    __slots__ = ("across", "around", "inside", "item", "lost")
+
+    def __init__(
+        self,
+        across: bool,
+        around: JoinScope | None = None,
+        inside: frozenset[int] = frozenset(),
+        item: tuple[str, int] = ("", 0),
+    ) -> None:
+        self.across = across
+        self.around = around
+        self.inside = inside
+        self.item = item
+        self.lost: tuple[object, str, int] | None = None
+
+    def of(self, join: object) -> JoinScope:
+        """Return the scope whose parts a step's object joins."""
+        scope = self
+        while scope.around is not None and id(join) not in scope.inside:
+            scope = scope.around
+        return scope
+
+    @property
+    def items(self) -> tuple[tuple[str, int], ...]:
+        """Items of this scope and of those around it, the outermost first; empty for a whole run."""
+        return () if self.around is None else (*self.around.items, self.item)
