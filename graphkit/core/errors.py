@@ -23,6 +23,7 @@ Every class carries its HTTP status as a plain int; an instance may carry anothe
 from __future__ import annotations
 
 import bisect
+import sys
 from collections.abc import Iterable, Sequence
 
 # Of more names than these, only the neighbours in the alphabet are compared, which is quick.
@@ -176,6 +177,29 @@ class MissingExtra(GraphkitError, ImportError):
     def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str, str]]:
         # an error of a worker process is sent back, made anew from its arguments
         return type(self), self._missing
+
+
+#: What user code may raise that fails what it was called for, and nothing else: ``sys.exit()`` in it ends no server.
+FAILURES = (Exception, SystemExit)
+
+
+def is_failure(exc: BaseException) -> bool:
+    """Return whether what a step raised is its own failure, and no sign that its whole run is to end.
+
+    A cancellation is the step's where it awaited something that was cancelled. It is the request's where its task is
+    being cancelled; before Python 3.11 a task does not tell, and every cancellation counts as the request's.
+    """
+    if isinstance(exc, FAILURES):
+        return True
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or not isinstance(exc, asyncio.CancelledError):
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return True  # no event loop runs here, so that nobody can have cancelled this
+    cancelling = getattr(task, "cancelling", None)
+    return cancelling is not None and cancelling() == 0
 
 
 def told(exc: BaseException) -> str:

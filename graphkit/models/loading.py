@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from graphkit.core.awaiting import is_awaitable
-from graphkit.core.errors import GraphError, GraphkitError, ModelNotReady, told
+from graphkit.core.errors import FAILURES, GraphError, GraphkitError, ModelNotReady, told
 
 
 class Loaded:
@@ -23,7 +23,7 @@ class Loaded:
     model_path: str | None
     model_spec: Any
     ready: bool
-    error: Exception | None
+    error: BaseException | None
     _params: dict[str, Any]
     _files: Any
 
@@ -44,13 +44,13 @@ class Loaded:
                 raise GraphError(
                     f"model {self.name!r}: load must be a plain method; load_mode='async' runs it in the background"
                 )
-        except Exception as exc:  # kept: every request is answered with it
+        except FAILURES as exc:  # kept: every request is answered with it
             self._not_loaded(exc)
             return
         self.ready = True
         self._debug(f"model {self.name!r} was loaded")
 
-    def _not_loaded(self, exc: Exception) -> None:
+    def _not_loaded(self, exc: BaseException) -> None:
         self.error = exc
         if self.context is not None:
             self.error = self.context.conceal(exc)

@@ -67,6 +67,8 @@ def shortcut_of(router: Any, addresses: Addresses) -> Callable[[Any, Any], Any]:
         except Exception as exc:
             error = failure_of(route, model, exc, body)
             raise error from error.__cause__
+        except SystemExit as exc:
+            raise route.failure(exc) from exc
         if request_id is None:
             request_id = event.event_id
             if request_id is None:

@@ -112,7 +112,7 @@ class V2ModelServer(Loaded, Batched, Component):
         self.model = model
         self.model_spec: Any = None
         self.ready = model is not None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._params = {key: value for key, value in class_args.items() if key != "graph_step"}
         self._files: Any = None  # what the model's files were when they were loaded
         self._stamps = Stamps()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable
+from graphkit.core.errors import is_failure
 from graphkit.core.event import Event, Response
 from graphkit.runtime.failures import Answered, named
 
@@ -102,7 +103,9 @@ class BoundStep:
             # nearly every route is a model: no more than the call
             try:
                 result = self.call(event)
-            except Exception as exc:
+            except BaseException as exc:
+                if not is_failure(exc):
+                    raise
                 error = named(exc, self.path, self.function)
                 if error is exc:
                     raise
@@ -124,7 +127,9 @@ class BoundStep:
                     _tell(trace, "paused", entry)
                 return self._finish_later(result, event, trace, entry)
             done = self._finish(result, event)
-        except Exception as exc:
+        except BaseException as exc:
+            if not is_failure(exc):
+                raise
             if entry is not None:
                 trace.fail(entry, exc)
             error = named(exc, self.path, self.function)
@@ -135,7 +140,7 @@ class BoundStep:
             trace.leave(entry, done.body)
         return done
 
-    def failure(self, exc: Exception) -> Exception:
+    def failure(self, exc: BaseException) -> BaseException:
         """Return an exception of this step's object as a run of the step would raise it."""
         error = named(exc, self.path, self.function)
         if error is not exc:
@@ -165,7 +170,9 @@ class BoundStep:
             _tell(trace, "resumed", entry)
         try:
             done = self._finish(await result, event)
-        except Exception as exc:
+        except BaseException as exc:
+            if not is_failure(exc):
+                raise
             if entry is not None:
                 trace.fail(entry, exc)
             error = named(exc, self.path, self.function)

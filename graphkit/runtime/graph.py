@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NoReturn
 
 from graphkit.core.awaiting import is_awaitable
+from graphkit.core.errors import is_failure
 from graphkit.core.event import Event
 from graphkit.plan.compile import Plan
 from graphkit.runtime.bound import BoundStep
@@ -108,12 +109,12 @@ class BoundGraph:
         self._straight = self.shortcut = None
         return self._loop.wait(awaitable)
 
-    def fail_at_once(self, event: Event, exc: Exception) -> NoReturn:
+    def fail_at_once(self, event: Event, exc: BaseException) -> NoReturn:
         """Raise what the :attr:`shortcut` raised, as a run would."""
         assert self._only is not None
         self._raise(self._only, exc, event)
 
-    def ended(self, straight: Segment, event: Event, exc: Exception) -> Any:
+    def ended(self, straight: Segment, event: Event, exc: BaseException) -> Any:
         """Return the answer that ended a straight run, or raise what it raised, as the machine would."""
         if not isinstance(exc, Answered):
             self._raise(straight, exc, event)
@@ -132,7 +133,9 @@ class BoundGraph:
                 if straight.events:
                     return straight.run(event.body, event.fork(event.body), None).body
                 return straight.run(event.body, event, None)
-            except Exception as exc:
+            except BaseException as exc:
+                if not is_failure(exc):
+                    raise
                 return self.ended(straight, event, exc)
         if self.awaits:
             return self._loop.wait(self.answer_async(event, trace))
@@ -154,7 +157,9 @@ class BoundGraph:
                 result = straight.run(event.body, own, None)
                 if straight.is_async:
                     result = await result
-            except Exception as exc:
+            except BaseException as exc:
+                if not is_failure(exc):
+                    raise
                 return self.ended(straight, event, exc)
             return result.body if straight.events else result
         run = Run(self.context, trace, gather, self.most_events)
@@ -182,7 +187,7 @@ class BoundGraph:
         run = Run(self.context, trace, None, self.most_events)
         return drive(again.drive(again.program(self.wait), run))
 
-    def _raise(self, segment: Segment, exc: Exception, event: Event) -> NoReturn:
+    def _raise(self, segment: Segment, exc: BaseException, event: Event) -> NoReturn:
         """Raise the error of a straight run, as the machine would."""
         assert segment.fused is not None
         step, _ = segment.fused.failure(exc)

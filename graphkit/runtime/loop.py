@@ -202,7 +202,12 @@ def _serve(loop: Any) -> None:
 
     asyncio.set_event_loop(loop)
     try:
-        loop.run_forever()
+        while True:
+            try:
+                loop.run_forever()
+                break
+            except (SystemExit, KeyboardInterrupt):
+                continue  # of a task, which has it for who awaits it; other requests run on this loop, too
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()

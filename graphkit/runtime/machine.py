@@ -13,7 +13,7 @@ from typing import Any
 from graphkit.core.awaiting import PLAIN_TYPES
 from graphkit.core.copying import branch_copies, branch_copy
 from graphkit.core.emit import Emit, check_outlets
-from graphkit.core.errors import StepError
+from graphkit.core.errors import StepError, is_failure
 from graphkit.core.event import Event
 from graphkit.core.joins import JoinScope
 from graphkit.runtime.bound import BoundStep, is_response
@@ -211,7 +211,9 @@ async def walk(program: Program, stack: list[Token], run: Run, answers: Answers,
             except Answered as ended:
                 answers.offer(RANK_ENDED, event._order, ended.value)
                 break
-            except Exception as exc:
+            except BaseException as exc:
+                if not is_failure(exc):
+                    raise
                 token = _recover(program, segment, failed, exc, (segment, body, event), run, caught)
                 if token[0] is program.catch:
                     await walk(program, [token], run, answers, True)
@@ -317,8 +319,8 @@ async def run_nested(
     try:
         answers = await (_answers(sub, body, inner, run) if inside is None else inside())
         result = answer_of(sub, inner, answers, run)
-    except Exception as exc:
-        if entry is not None:
+    except BaseException as exc:
+        if entry is not None and is_failure(exc):
             run.trace.fail(entry, exc)
         raise
     if entry is not None:
@@ -329,7 +331,7 @@ async def run_nested(
 
 
 def _recover(
-    program: Program, segment: Segment, step: BoundStep | None, exc: Exception, token: Token, run: Run, caught: bool
+    program: Program, segment: Segment, step: BoundStep | None, exc: BaseException, token: Token, run: Run, caught: bool
 ) -> Token:
     """Return the token of the error handler that takes over, or raise the error that names the step.
 
@@ -357,7 +359,7 @@ def _recover(
     return handler, body, new
 
 
-def _failed(segment: Segment, exc: Exception, body: Any, event: Event, run: Run) -> tuple[BoundStep, Any, Event]:
+def _failed(segment: Segment, exc: BaseException, body: Any, event: Event, run: Run) -> tuple[BoundStep, Any, Event]:
     """Return the step that failed, with the body and event that it had been given."""
     if segment.fused is None:
         return segment.steps[0], body, event

@@ -14,7 +14,7 @@ from typing import Any
 
 from graphkit.core.awaiting import is_awaitable
 from graphkit.core.copying import copies
-from graphkit.core.errors import GraphError, nearest
+from graphkit.core.errors import FAILURES, GraphError, nearest
 from graphkit.core.event import Event
 from graphkit.runtime.parent import end_with
 from graphkit.runtime.recipes import run_recipe, write_recipe
@@ -93,13 +93,13 @@ class RoutePools:
                     # a recorder stays in its own process, and so do objects that are known by their ids
                     forks[key]._trace = forks[key]._chunked = None
                     futures[key] = pool.submit(run_recipe, self._recipe(route), forks[key])
-                except Exception as exc:
+                except FAILURES as exc:
                     results[key] = exc
         for key in routes:
             if key not in results:
                 try:
                     results[key] = futures[key].result()
-                except Exception as exc:
+                except FAILURES as exc:
                     results[key] = exc
         return {key: results[key] for key in routes}
 
@@ -149,7 +149,7 @@ class RoutePools:
 def _run(route: Any, event: Any) -> Any:
     try:
         return route.run(event)
-    except Exception as exc:
+    except FAILURES as exc:
         return exc
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from graphkit.build.flow import RootFlowStep
 from graphkit.build.steps import RouterStep
 from graphkit.core.awaiting import is_awaitable
-from graphkit.core.errors import GraphError, GraphkitError, StepError
+from graphkit.core.errors import GraphError, GraphkitError, StepError, is_failure
 from graphkit.core.event import Event, Response
 from graphkit.core.namespace import caller_namespace
 from graphkit.runtime.failures import retold
@@ -154,7 +154,9 @@ class GraphServer(PlayMixin, WorkMixin):
                 # nothing is to be found out about the event before (whole events in the body come without a path)
                 try:
                     result = shortcut(event, event.body)
-                except Exception as exc:
+                except BaseException as exc:
+                    if not is_failure(exc):
+                        raise
                     bound.fail_at_once(event, exc)
                 if result is not None:
                     if type(result) is not dict and is_awaitable(result):
@@ -188,7 +190,9 @@ class GraphServer(PlayMixin, WorkMixin):
                 # awaited here: one more coroutine would cost as much as three steps
                 try:
                     result = await lead.run(event.body, event, None)  # type: ignore[misc]  # a straight run has it
-                except Exception as exc:
+                except BaseException as exc:
+                    if not is_failure(exc):
+                        raise
                     result = bound.ended(lead, event, exc)
             else:
                 result = await bound.answer_async(event, event._trace)

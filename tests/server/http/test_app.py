@@ -198,6 +198,26 @@ def test_an_async_step_that_takes_too_long_is_cancelled(asked: Ask) -> None:
     assert ended == [True]
 
 
+@pytest.mark.parametrize("kind", ["plain", "async", "inside"])
+def test_a_step_that_exits_is_an_error_and_no_end(asked: Ask, kind: str) -> None:
+    def leave(body: Any) -> Any:
+        raise SystemExit("usage")
+
+    async def leave_later(body: Any) -> Any:
+        await asyncio.sleep(0)
+        leave(body)
+
+    graph = new_flow()
+    graph.to(leave_later if kind == "async" else leave, name="bad")
+    if kind == "inside":
+        graph.to(leave_later, name="other")
+        graph["bad"].respond()
+    server = graph.to_mock_server(namespace={})
+    for _ in range(2):
+        found = asked(server, "POST", "/", json={})
+        assert (found.status_code, found.text) == (500, "step 'bad' failed: SystemExit: usage")
+
+
 def test_a_refused_encoding_of_text_is_answered(asked: Ask) -> None:
     assert (
         asked(models, "POST", INFER, content=b"\xff", headers={"content-type": "application/json"}).status_code == 400
