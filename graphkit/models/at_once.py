@@ -18,7 +18,7 @@ from graphkit.models.parallel import ExecutorType
 from graphkit.models.requests import has_rows, request_copies
 from graphkit.models.shortcut import failure_of
 from graphkit.models.v2 import V2ModelServer
-from graphkit.models.voting import are_numbers, plain_kinds, vote
+from graphkit.models.voting import are_numbers, plain_kinds, too_large, vote
 
 if TYPE_CHECKING:
     from graphkit.models.ensemble import VotingEnsemble
@@ -56,7 +56,11 @@ def vote_at_once(ensemble: VotingEnsemble, addresses: Addresses) -> Callable[[An
             voted = partial(ensemble._voted, (event.fork(body), "infer", None, 0, stamp))
             return then(then(outputs, voted), attrgetter("body"))
         shares, decided = ensemble._shares(tuple(ensemble.routes))
-        return ensemble._response_to(event, body, vote(columns, shares, vote_type, kinds, decided), stamp)
+        try:
+            votes = vote(columns, shares, vote_type, kinds, decided)
+        except OverflowError as exc:
+            raise too_large(dict(zip(ensemble.routes, columns, strict=True)), ensemble._who) from exc
+        return ensemble._response_to(event, body, votes, stamp)
 
     return answer
 

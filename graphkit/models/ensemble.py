@@ -27,6 +27,7 @@ from graphkit.models.voting import (
     plain_kinds,
     row_of,
     shares_of,
+    too_large,
     vote,
 )
 
@@ -280,14 +281,21 @@ class VotingEnsemble(ParallelRun):
             columns, kinds = self._kept(columns, self._checked, failed), None
         if not columns:
             raise next(iter(failed.values()))
+        inputs = request.get("inputs") if isinstance(request, dict) else None
+        if self.allow_partial and isinstance(inputs, list):
+            columns = self._kept(columns, partial(self._complete, len(inputs)), failed)
+            if not columns:
+                raise next(iter(failed.values()))
         values = list(columns.values())
         lengths = set(map(len, values))
-        inputs = request.get("inputs") if isinstance(request, dict) else None
         if len(lengths) > 1 or (0 in lengths and isinstance(inputs, list) and inputs):
             raise StepError(f"{self._who}: {_odd_lengths(columns, inputs)}")
         shares, _ = self._shares(tuple(columns))
         if not self._has_own_logic:
-            return vote(values, shares, self.vote_type, kinds)
+            try:
+                return vote(values, shares, self.vote_type, kinds)
+            except OverflowError as exc:
+                raise too_large(columns, self._who) from exc
         return self.logic(matrix(values), row_of(shares))
 
     def _kept(
@@ -325,15 +333,22 @@ class VotingEnsemble(ParallelRun):
             check_numbers(column, self._model(key))
         return column
 
+    def _complete(self, count: int, key: str, column: Any) -> Any:
+        """Return a column if it has a prediction for each input."""
+        if len(column) != count:
+            raise StepError(f"{self._model(key)} answered {len(column)} predictions for {count} inputs")
+        return column
+
     def _model(self, key: str) -> str:
         return f"{self._who}: model {key!r}"
 
     def _shares(self, models: tuple[str, ...]) -> tuple[list[float], Decided]:
         """Return the models' shares, and what was decided with them."""
         known_models, known_weights, known = self._shares_known
-        if known_models != models or known_weights is not self.weights:
+        if known_models != models or known_weights != self.weights:
+            check_weights(self.weights, self.routes, self._who)  # they may have been changed in place
             known = shares_of(self.weights, models, self._who), Decided()
-            self._shares_known = (models, self.weights, known)
+            self._shares_known = (models, None if self.weights is None else dict(self.weights), known)
         return known
 
     def _answer(self, call: _Call, failed: Mapping[str, Exception], votes: Any) -> Any:

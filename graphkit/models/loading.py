@@ -33,10 +33,7 @@ class Loaded:
 
     def _load(self) -> None:
         self.error = None
-        if self.model_path is not None:
-            from graphkit.models.store import fingerprint
-
-            self._files = fingerprint(self.model_path)
+        self._files = self._files_now()
         try:
             waiting: Any = self.load()  # type: ignore[func-returns-value]  # an override may be async by mistake
             if is_awaitable(waiting):
@@ -65,11 +62,16 @@ class Loaded:
         """
         if self.error is not None:
             return True
-        if not self.ready or self._files is None or self.model_path is None:
-            return False
+        return self.ready and self._files is not None and bool(self._files_now() != self._files)
+
+    def is_mended(self) -> bool:
+        """Return whether the load failed and the files below ``model_path`` have changed since: it may succeed now."""
+        return self.error is not None and self._files is not None and self._files_now() != self._files
+
+    def _files_now(self) -> Any:
         from graphkit.models.store import fingerprint
 
-        return bool(fingerprint(self.model_path) != self._files)
+        return None if self.model_path is None else fingerprint(self.model_path)
 
     def load(self) -> None:
         """Load the model into ``self.model``; override it, unless the model is given or needs no loading."""

@@ -6,6 +6,7 @@ Plain Python throughout: requests are small, and for them an array costs more to
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from enum import Enum
 from itertools import chain
@@ -73,8 +74,11 @@ def plain_kinds(columns: Collection[Any]) -> set[type] | None:
         if type(column) is not list:
             return None
     kinds = set(map(type, chain.from_iterable(columns)))
-    if kinds <= _ALWAYS_GOOD or (kinds <= _NUMBERS and all(map(math.isfinite, chain.from_iterable(columns)))):
-        return kinds
+    try:
+        if kinds <= _ALWAYS_GOOD or (kinds <= _NUMBERS and all(map(math.isfinite, chain.from_iterable(columns)))):
+            return kinds
+    except OverflowError:
+        pass  # a whole number beyond all floats: it is looked at one by one
     return None
 
 
@@ -221,10 +225,30 @@ def _rank(label: Any) -> tuple[Any, ...]:
 def mean(columns: Sequence[Sequence[float]], shares: Sequence[float]) -> list[float]:
     """Return, per sample, the mean weighted by ``shares``.
 
+    Raises
+    ------
+    OverflowError
+        If a whole number is larger than any float; :func:`too_large` tells whose it is.
+
     >>> mean([[1, 3], [2, 5]], [0.5, 0.5])
     [1.5, 4.0]
     """
     return [math.fsum(map(mul, row, shares)) for row in zip(*columns, strict=True)]
+
+
+def too_large(columns: Mapping[str, Sequence[Any]], who: str) -> StepError:
+    """Return the error of a vote in which a prediction is too large to be averaged.
+
+    >>> too_large({"a": [1], "b": [10**400]}, "ensemble 'e'").message
+    "ensemble 'e': model 'b' answered a whole number for sample 0 that is too large to be averaged"
+    """
+    for key, column in columns.items():
+        for index, value in enumerate(column):
+            if isinstance(value, int) and abs(value) > sys.float_info.max:
+                return StepError(
+                    f"{who}: model {key!r} answered a whole number for sample {index} that is too large to be averaged"
+                )
+    return StepError(f"{who}: the predictions are too large to be averaged")
 
 
 def check_numbers(column: Sequence[Any], who: str) -> None:
@@ -298,7 +322,10 @@ def shares_of(weights: Mapping[str, float] | None, models: Iterable[str], who: s
     """
     models = list(models)
     given = [1.0 if weights is None else float(weights.get(model, 0)) for model in models]
-    total = math.fsum(given)
-    if not total:
+    largest = max(given, default=0.0)
+    if not largest:
         raise StepError(f"{who}: none of the models that answered has a weight: {choices(models)}")
+    if largest > 1e300:
+        given = [weight / largest for weight in given]  # the sum of them must be a float, too
+    total = math.fsum(given)
     return [weight / total for weight in given]

@@ -17,7 +17,7 @@ from graphkit.runtime.queues import attach_queue
 from graphkit.runtime.retire import can_close
 from graphkit.spec.keywords import no_arguments
 from graphkit.spec.lost import lost_object
-from graphkit.spec.steps import Flow, Kind, Queue, Router, Task
+from graphkit.spec.steps import Error, Flow, Kind, Queue, Router, Task
 
 DEFAULT_ROUTER = "ModelRouter"
 # What decides whether a bound object is still the right one; the step's place in the graph does not.
@@ -141,6 +141,8 @@ class Binder:
         if isinstance(record, Queue):
             return Target("queue", followed.get(path, (False, False)))
         if isinstance(record, Flow):
+            if all(isinstance(step, Error) for step in record.steps.values()):
+                lookup.problem(path, "the flow has no steps: add some with flow.to(...) or flow.add_step(...)")
             return Target("flow")
         assert isinstance(record, Task)
         is_router = isinstance(record, Router)
@@ -243,7 +245,10 @@ class Binder:
         return step
 
     def _is_outdated(self, step: BoundStep) -> bool:
-        """Whether a step was added again, and says that it should be made again then."""
+        """Whether a step should be made again: it says so when it was added again, or may succeed where it failed."""
+        mended = getattr(step.object, "is_mended", None)
+        if callable(mended) and mended():
+            return True
         if step.path not in self._added_again:
             return False
         outdated = getattr(step.object, "is_outdated", None)

@@ -80,6 +80,8 @@ class BoundGraph:
         #: The same while nothing awaits; :meth:`wait` for what it answers, and :meth:`fail_at_once` if it raises.
         self.shortcut: Shortcut | None = None if self.awaits or self.counts else self._shortcut
         self._take_lead()
+        mended = (getattr(step.object, "is_mended", None) for step in steps.values())
+        self._may_be_mended = [is_mended for is_mended in mended if callable(is_mended)]
         self.holds_back = any(holds_back(step.object) for step in steps.values())
 
     def _program(self, on_loop: bool, traced: bool) -> Program:
@@ -102,6 +104,10 @@ class BoundGraph:
         #: What is awaited with ``(body, event, None)``, where that is all that is to be done on a loop; :meth:`ended`
         #: if it raises.
         self.lead: Segment | None = straight if plain and not self.counts else None
+
+    def is_outdated(self) -> bool:
+        """Return whether it should be bound anew: a name means something else, or a model that failed may load now."""
+        return self.watch.changed() or any(is_mended() for is_mended in self._may_be_mended)
 
     def wait(self, awaitable: Any) -> Any:
         """Wait for what a plain function returned: from now on this graph is known to await."""

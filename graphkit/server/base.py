@@ -320,11 +320,7 @@ class ServerBase:
     def _ready(self, check_names: bool) -> BoundGraph:
         """Return the bound graph, bound again where the draft (or what a name means) has changed."""
         bound = self._bound
-        if (
-            bound is not None
-            and bound.revision == self._graph._revision
-            and not (check_names and bound.watch.changed())
-        ):
+        if bound is not None and bound.revision == self._graph._revision and not (check_names and bound.is_outdated()):
             return bound
         with self._lock:
             if self._binding is None:
@@ -332,13 +328,13 @@ class ServerBase:
             return self._bind(check_names)
 
     def _bind(self, check_names: bool) -> BoundGraph:
-        if self._graph is None or not self._graph.get_children():
+        if self._graph is None or all(step.kind == "error_step" for step in self._graph.get_children()):
             raise GraphError(
                 "the graph has no steps: add some with graph.to(...), router.add_route(...) or server.add_model(...)"
             )
         assert self._binding is not None
         bound = self._bound
-        if bound is None or bound.revision != self._graph._revision or (check_names and bound.watch.changed()):
+        if bound is None or bound.revision != self._graph._revision or (check_names and bound.is_outdated()):
             try:
                 bound = self._binding.bind(self._graph, self._namespace or {}, self._current_function)
             except GraphkitError as exc:

@@ -39,6 +39,8 @@ def prepared(event: Any, extra_args: Mapping[str, Any] | None = None) -> Event:
         If it is no event, or its body cannot be used.
     """
     check_event(event)
+    if why := unusable(event):
+        raise BadRequest(why)
     own = as_event(event)
     json_length = apply_headers(own) if own._headers else None
     if isinstance(own.body, (str, bytes)):
@@ -63,9 +65,25 @@ def check_event(event: Any) -> None:
         )
 
 
+def unusable(event: Any) -> str:
+    """Return what is wrong with what an event carries beside its body, or an empty text.
+
+    >>> unusable(Event(1, path=5))
+    "an event's path is a text such as '/v2/models/iris/infer', found a value of type int"
+    """
+    # of our own events what was given, since an empty list reads as what is there where nothing was given
+    names = ("_headers", "_path") if isinstance(event, Event) else ("headers", "path")
+    headers, path = (getattr(event, name, None) for name in names)
+    if headers is not None and not isinstance(headers, Mapping):
+        return f"an event's headers are a dict of names and values, found a value of type {type(headers).__name__}"
+    if path is not None and not isinstance(path, str):
+        return f"an event's path is a text such as '/v2/models/iris/infer', found a value of type {type(path).__name__}"
+    return ""
+
+
 def needs_work(event: Any) -> bool:
     """Return whether an event must be prepared before it is run: it is foreign, or text, or has headers."""
-    if type(event) is not Event or event._headers:
+    if type(event) is not Event or event._headers is not None:
         return True
     body = event.body
     kind = type(body)
@@ -82,7 +100,8 @@ def wants_json_errors(event: Any) -> bool:
     """
     if brings_tensors(getattr(event, "body", None)):
         return True
-    for name, value in (getattr(event, "headers", None) or {}).items():
+    headers = getattr(event, "headers", None)
+    for name, value in headers.items() if isinstance(headers, Mapping) else ():
         key = str(name).lower()
         if key == _TENSORS_FROM or (key == "accept" and _names_json(_text(value))):
             return True

@@ -8,7 +8,7 @@ from typing import Any
 from graphkit.build.flow import RootFlowStep
 from graphkit.build.steps import RouterStep
 from graphkit.core.awaiting import is_awaitable
-from graphkit.core.errors import GraphError, GraphkitError, StepError, is_failure
+from graphkit.core.errors import BadRequest, GraphError, GraphkitError, StepError, is_failure
 from graphkit.core.event import Event, Response
 from graphkit.core.namespace import caller_namespace
 from graphkit.runtime.failures import retold
@@ -148,7 +148,7 @@ class GraphServer(PlayMixin, WorkMixin):
                 shortcut is not None
                 and type(event) is Event
                 and event._trace is None
-                and not event._headers
+                and event._headers is None
                 and not extra_args
             ):
                 # nothing is to be found out about the event before (whole events in the body come without a path)
@@ -221,6 +221,10 @@ class GraphServer(PlayMixin, WorkMixin):
 
     def _presentable(self, exc: GraphkitError, event: Any) -> StepError:
         """Return an error as callers may see it: with a status, and without secrets."""
+        if exc.status == 500 and (why := dataplane.unusable(event)):
+            # not looked at before, since nearly every event is as it should be
+            plain, exc = exc, BadRequest(why)
+            exc.__cause__ = plain
         error = self._concealed(exc, event)
         if why := dataplane.no_json(event):
             # a step that got text where it wanted a dict fails on that, and says nothing of the bracket that is missing

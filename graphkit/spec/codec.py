@@ -64,6 +64,8 @@ _MLRUN_ONLY = frozenset(
 _MAY_BE_EMPTY = frozenset({"class_name", "handler", "function", "input_path", "result_path"})
 _NESTED = ("routes", "steps", "graph")
 _TEXTS = frozenset({"name", "comment", "shape", "on_error", "class_name", "handler", "function", "input_path"})
+# Keys that YAML holds as what they are.
+_KEYS = frozenset({str, int, float, bool, dt.date, dt.datetime, type(None)})
 # A value that is nested more deeply contains itself.
 _MOST_DEPTH = 100
 _DEFAULTS: Mapping[type[Any], dict[str, Any]] = {
@@ -253,6 +255,9 @@ def type_problems(record: type[Any], fields: Mapping[str, Any]) -> list[str]:
         try:
             msgspec.convert({"kind": kind, field: value}, record)
         except msgspec.ValidationError as exc:
+            if isinstance(value, dict) and (odd := [key for key in value if not isinstance(key, str)]):
+                found.append(f"{field} has the key {odd[0]!r}, which is no text; put it in quotes")
+                continue
             text, _, place = str(exc).partition(" - at `$.")
             found.append(f"{place.rstrip('`') or field}: {text}")
     return found
@@ -284,7 +289,9 @@ def _kept(value: Any) -> Any:
 
 
 def plain(value: Any, other: Callable[[Any], Any] = _placeholder, depth: int = 0) -> Any:
-    """Return a copy of a value as plain data: dicts, lists, texts, numbers, dates.
+    """Return a copy of a value as plain data: dicts (their keys texts, numbers or dates), lists, texts, numbers, dates.
+
+    Tuples become lists, paths texts.
 
     Parameters
     ----------
@@ -307,7 +314,10 @@ def plain(value: Any, other: Callable[[Any], Any] = _placeholder, depth: int = 0
     if depth > _MOST_DEPTH:
         return other(value)
     if isinstance(value, Mapping):
-        return {_plain_key(key): plain(item, other, depth + 1) for key, item in value.items()}
+        keys = [plain(key, _kept, _MOST_DEPTH) for key in value]
+        if not _KEYS.issuperset(map(type, keys)):
+            return other(value)  # as texts, two keys might be one, and what asks for the key would not find it
+        return {key: plain(item, other, depth + 1) for key, item in zip(keys, value.values(), strict=True)}
     if isinstance(value, (list, tuple)):
         return [plain(item, other, depth + 1) for item in value]
     if isinstance(value, PurePath):
@@ -320,10 +330,6 @@ def plain(value: Any, other: Callable[[Any], Any] = _placeholder, depth: int = 0
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         return plain(value.item(), other, _MOST_DEPTH)
     return other(value)
-
-
-def _plain_key(key: Any) -> str:
-    return str.__str__(key) if isinstance(key, str) else str(key)
 
 
 def _named(value: Any) -> str:

@@ -24,10 +24,12 @@ def to_json(data: Mapping[str, Any]) -> str:
     Raises
     ------
     SpecError
-        If it holds NaN or infinity, which JSON cannot.
+        If it holds NaN or infinity, or a key that is no text, which JSON cannot.
     """
     if odd := list(_not_finite(data, "")):
         raise SpecError(f"JSON cannot hold the number at {', '.join(odd)}; YAML can")
+    if odd := list(_odd_keys(data, "")):
+        raise SpecError(f"JSON has no keys but texts, there is {', '.join(odd)}; YAML can hold that")
     return msgspec.json.format(msgspec.json.encode(data), indent=2).decode()
 
 
@@ -97,12 +99,12 @@ def from_yaml(text: str | bytes) -> Any:
             return node
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            seen: set[str] = set()
+            seen: set[tuple[str, str]] = set()
             for key, _ in node.value:
                 if isinstance(key, yaml.ScalarNode) and key.value != "<<":
-                    if key.value in seen:
+                    if (key.tag, key.value) in seen:
                         raise SpecError(f"the key {key.value!r} stands twice in one place,{_place(key)}")
-                    seen.add(key.value)
+                    seen.add((key.tag, key.value))
             return super().construct_mapping(node, deep)
 
     try:
@@ -173,6 +175,17 @@ def _not_finite(value: Any, path: str) -> Iterable[str]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _not_finite(item, f"{path}.{index}")
+
+
+def _odd_keys(value: Any, path: str) -> Iterable[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                yield f"{key!r} at {path!r}"
+            yield from _odd_keys(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _odd_keys(item, f"{path}.{index}")
 
 
 def _check_size(node: Any, sizes: dict[int, int]) -> int:

@@ -95,6 +95,8 @@ class Merge(LibraryStep):
             raise GraphError(
                 f"{owner} takes no argument {key!r}{nearest(key, _ARGUMENTS)}; it takes {choices(_ARGUMENTS)}"
             )
+        if key_path is not None and not isinstance(key_path, str):
+            raise GraphError(f"{owner}: key_path is a text such as 'doc.id', not {key_path!r}")
         self.key_path = key_path
         self.max_behind = MAX_BEHIND if max_behind is None else checked_count("max_behind", max_behind, owner)
         self.timeout_s = None if timeout_s is None else checked_seconds("timeout_s", timeout_s, owner)

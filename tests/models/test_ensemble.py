@@ -567,6 +567,36 @@ def test_a_model_with_unusable_predictions_is_left_out_of_a_partial_vote(ask, ou
     assert "answered nan" in answer["partial"]["failed"]["b"]
 
 
+def test_a_model_with_another_number_of_predictions_is_left_out_of_a_partial_vote(ask, outputs_of):
+    answer = ask(outputs_of({"a": [1.0, 2.0], "b": [3.0]}, allow_partial=True), ROWS, "infer").body
+    assert answer["outputs"] == [1.0, 2.0]
+    assert "model 'b' answered 1 predictions for 2 inputs" in answer["partial"]["failed"]["b"]
+    with pytest.raises(StepError, match="model 'a' answered 3 predictions for 2 inputs"):
+        ask(outputs_of({"a": [1, 2, 3], "b": []}, allow_partial=True), ROWS, "infer")
+
+
+@pytest.mark.parametrize("vote_type", [None, "regression"])
+def test_a_number_that_is_too_large_for_a_mean_is_told_with_its_model(ask, outputs_of, vote_type):
+    ensemble = outputs_of({"a": [1.0, 2.0], "b": [3, 10**400]}, vote_type=vote_type)
+    with pytest.raises(StepError, match=r"model 'b' answered a whole number for sample 1 that is too large"):
+        ask(ensemble, ROWS, "infer")
+
+
+def test_weights_whose_sum_is_too_large_count_by_their_shares(ask, outputs_of):
+    ensemble = outputs_of({"a": [1.0, 2.0], "b": [3.0, 4.0]}, weights={"a": 1.5e308, "b": 1.5e308})
+    assert ask(ensemble, ROWS, "infer").body["outputs"] == [2.0, 3.0]
+
+
+def test_weights_that_are_changed_in_place_count_and_are_checked(ask, outputs_of):
+    ensemble = outputs_of({"a": [1.0, 2.0], "b": [3.0, 4.0]}, weights={"a": 1, "b": 0})
+    assert ask(ensemble, ROWS, "infer").body["outputs"] == [1.0, 2.0]
+    ensemble.weights["b"] = 1
+    assert ask(ensemble, ROWS, "infer").body["outputs"] == [2.0, 3.0]
+    ensemble.weights["b"] = -1
+    with pytest.raises(GraphError, match="the weight of 'b' must be a finite number, not negative, found -1"):
+        ask(ensemble, ROWS, "infer")
+
+
 def test_a_partial_vote_needs_someone(ask, voting, routes_of):
     ensemble = voting(routes=routes_of(x=Fails(name="x"), y=Fails(name="y")), allow_partial=True)
     with pytest.raises(StepError, match="route 'x' failed"):

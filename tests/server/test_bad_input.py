@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from graphkit import (
     BadRequest,
     Event,
+    FlowStep,
+    GraphError,
     GraphServer,
     ModelNotFound,
     ModelNotReady,
@@ -143,6 +146,40 @@ def test_a_step_that_fails_on_text_says_that_it_was_no_json() -> None:
     assert (caught.value.step, caught.value.__cause__ is not None) == ("first", True)
     response = server.test(body="no list", silent=True)
     assert "no JSON" not in response.body
+
+
+@pytest.mark.parametrize("given", [5, b"/v2", ["a"], {}, []])
+@pytest.mark.parametrize("field", ["path", "headers"])
+def test_a_path_that_is_no_text_and_headers_that_are_no_dict_are_told(
+    server: GraphServer, field: str, given: Any
+) -> None:
+    if field == "headers" and given == {}:
+        given = [("a", "b")]
+    event = Event({"inputs": [1]}, **{field: given})
+    wanted = {
+        "path": "path is a text such as '/v2/models/iris/infer'",
+        "headers": "headers are a dict of names and values",
+    }
+    for answer in (server.run(event), asyncio.run(server.run_async(event))):
+        assert answer.status_code == 400
+        assert answer.body == f"an event's {wanted[field]}, found a value of type {type(given).__name__}"
+
+
+@pytest.mark.parametrize("handled", [False, True])
+def test_a_flow_without_steps_is_told_before_anything_runs(handled: bool) -> None:
+    graph = new_flow()
+    graph.to(str, name="first").to(name="second", handler="no_such_function")
+    flow = graph.add_step(FlowStep("inner"), after="first")
+    if handled:
+        flow.error_handler("sorry", handler=str)
+    with pytest.raises(GraphError) as caught:
+        graph.to_mock_server(namespace={}).init()
+    assert [problem.partition("'")[2].partition("'")[0] for problem in caught.value.problems] == ["second", "inner"]
+    assert "step 'inner': the flow has no steps: add some with flow.to(...)" in str(caught.value)
+    alone = new_flow()
+    alone.error_handler("sorry", handler=str)
+    with pytest.raises(GraphError, match=r"^the graph has no steps"):
+        alone.to_mock_server().init()
 
 
 def test_empty_inputs_are_legal(server: GraphServer) -> None:

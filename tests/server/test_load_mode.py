@@ -184,6 +184,31 @@ def answers(server: GraphServer) -> list[Any]:
 
 
 @pytest.mark.parametrize("load_mode", ["sync", "async"])
+def test_a_load_that_failed_is_tried_again_by_a_test_once_its_files_have_changed(
+    tmp_path: Path, load_mode: str
+) -> None:
+    tries: list[str] = []
+
+    class Reads(Quick):
+        def load(self) -> None:
+            tries.append(self.name)
+            file, _ = self.get_model()
+            self.model = Path(file).read_text()
+
+    server = create_graph_server(load_mode=load_mode)
+    server.add_model("reads", class_name=Reads, model_path=str(tmp_path / "model.txt"))
+    deadline = time.monotonic() + 60
+    while "there is no model at" not in str(server.test("reads/infer", {"inputs": [1]}, silent=True).body):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert server.test("reads/infer", {"inputs": [1]}, silent=True).status_code == 503
+    assert tries == ["reads"]
+    (tmp_path / "model.txt").write_text("here")
+    assert answers_when_ready(server, "reads") == [1]
+    assert tries == ["reads", "reads"]
+
+
+@pytest.mark.parametrize("load_mode", ["sync", "async"])
 def test_a_load_that_failed_is_tried_again_when_the_model_is_added_again(
     load_mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -214,6 +214,7 @@ def test_a_key_path_that_is_no_expression_is_refused_when_the_step_is_made():
         ({"expected_num_events": 0}, "expected_num_events must be a whole number from 1 on"),
         ({"timeout_s": -1}, "timeout_s must be a number of seconds above 0"),
         ({"expected": 2}, r"takes no argument 'expected'; it takes 'expected_num_events', 'full_event'"),
+        ({"key_path": 5}, r"key_path is a text such as 'doc\.id', not 5"),
         ({"max_behnd": 5}, r"takes no argument 'max_behnd', did you mean 'max_behind'\?"),
     ],
 )
