@@ -1,9 +1,8 @@
 """What runs expressions: simpleeval, with the doors closed that it leaves open, and arrays let through.
 
-Against simpleeval's own: texts cannot grow without bound through ``%``, padding or format widths, powers are
-bounded by the size of their result; format widths that come with the event are no format strings; arrays and tables
-can be added and multiplied; and looking at a large event costs nothing, since only what an expression touches is
-looked at.
+Against simpleeval's own: what an expression makes cannot grow without bound, in whatever way (``core.growth``); formats
+that come with the event are no format strings; arrays and tables can be added and multiplied; and looking at a large
+event costs nothing, since only what an expression touches is looked at.
 """
 
 from __future__ import annotations
@@ -11,15 +10,14 @@ from __future__ import annotations
 import ast
 import operator
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import simpleeval
 
 from graphkit.core.errors import choices, nearest
+from graphkit.core.growth import MOST_IN_ALL, Growth
 
-MOST_CHARACTERS = 100_000
-_MOST_BITS = 1_000_000
 _BUILTINS: Mapping[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (abs, all, any, bool, dict, float, int, len, list, max, min, round, set, sorted, str, sum, tuple)
@@ -35,7 +33,6 @@ REFUSED_ATTRIBUTES = frozenset(
 _REFUSED_FUNCTIONS = (breakpoint, delattr, dir, input, vars)
 # What a notebook puts into the user's namespace by itself: a shell, among other things.
 _REFUSED_PACKAGES = frozenset({"IPython", "ipykernel"})
-_PADDING = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill"})
 
 
 class Missing(Exception):
@@ -80,12 +77,24 @@ class Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc]  # simp
 
     def __init__(self) -> None:
         # Not super().__init__(): it silences warnings for a moment, of all threads, and could leave them silenced.
-        self.operators = _OPERATORS
+        growth = self._growth = Growth()
+        self.operators = {
+            **_OPERATORS,
+            ast.Add: growth.add,
+            ast.Mult: growth.multiply,
+            ast.Pow: growth.power,
+            ast.Mod: growth.modulo,
+        }
         self.functions: dict[str, Any] = {}
         self.names: Mapping[str, Any] = {}
         self.allowed_attrs = None
         self.ATTR_INDEX_FALLBACK = True
         self.nodes = {node: getattr(self, method) for node, method in _METHODS.items()}
+
+    def eval(self, expr: str, previously_parsed: Any = None) -> Any:
+        """Evaluate an expression."""
+        self._growth.left = MOST_IN_ALL
+        return super().eval(expr, previously_parsed)
 
     def _check_disallowed_items(self, item: Any) -> None:
         # simpleeval looks through whole containers, at every node; what is in them is looked at when it is taken out
@@ -109,14 +118,13 @@ class Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc]  # simp
         keywords = {keyword.arg: self._eval(keyword.value) for keyword in node.keywords if keyword.arg is not None}
         if len(keywords) < len(node.keywords):
             raise simpleeval.FeatureNotAvailable("unpacking (**) is not allowed")
-        _check_growth(function, args)
-        return function(*args, **keywords)
+        return self._growth.call(function, args, keywords, id(function) in _BUILTIN_IDS)
 
     def _eval_subscript(self, node: Any) -> Any:
         container = self._eval(node.value)
         key = self._eval(node.slice)
         try:
-            return container[key]
+            return self._growth.made(container[key]) if type(key) is slice else container[key]
         except (KeyError, IndexError) as exc:
             raise Missing(_not_there(container, key)) from exc
         except TypeError as exc:
@@ -141,81 +149,16 @@ class Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc]  # simp
 
     def _eval_formattedvalue(self, node: Any) -> str:
         value = self._eval(node.value)
+        self._growth.check_text_of(value)
         if node.conversion in _CONVERSIONS:
             value = _CONVERSIONS[node.conversion](value)
         form = "" if node.format_spec is None else self._eval(node.format_spec)
-        for width in _numbers_in(form):
-            _check_length(width)
+        self._growth.check_form(form)
         # not str.format(), in which a form that came with the event could reach attributes
         return format(value, form)
 
-
-def _check_growth(function: Any, args: Sequence[Any]) -> None:
-    """Refuse calls of methods of texts whose result would be far longer than what went in."""
-    text = getattr(function, "__self__", None)
-    if not isinstance(text, (str, bytes)) or not args:
-        return
-    name = function.__name__
-    if name in _PADDING and isinstance(args[0], int):
-        _check_length(args[0] * (text.count("\t") + 1 if name == "expandtabs" and isinstance(text, str) else 1))
-    elif name == "replace" and len(args) > 1 and isinstance(args[1], (str, bytes)):
-        _check_length(len(args[1]) * text.count(args[0]))
-    elif name == "join" and isinstance(args[0], (list, tuple)):
-        _check_length(len(text) * len(args[0]) + sum(len(part) for part in args[0] if isinstance(part, (str, bytes))))
-
-
-def _check_length(length: int) -> None:
-    if length > MOST_CHARACTERS:
-        raise simpleeval.IterableTooLong(f"the result would be longer than {MOST_CHARACTERS} characters or items")
-
-
-def _add(left: Any, right: Any) -> Any:
-    if isinstance(left, _SEQUENCES) and isinstance(right, _SEQUENCES):
-        _check_length(len(left) + len(right))
-    return left + right
-
-
-def _multiply(left: Any, right: Any) -> Any:
-    for items, count in ((left, right), (right, left)):
-        if isinstance(items, _SEQUENCES) and isinstance(count, int):
-            _check_length(len(items) * count)
-    _check_bits(_bits(left) + _bits(right))
-    return left * right
-
-
-def _power(base: Any, exponent: Any) -> Any:
-    if isinstance(exponent, int) and exponent > 1:
-        _check_bits(_bits(base) * exponent)
-    return base**exponent
-
-
-def _modulo(left: Any, right: Any) -> Any:
-    if isinstance(left, (str, bytes)):
-        form = left if isinstance(left, str) else left.decode("latin-1")
-        if "*" in form:
-            raise simpleeval.FeatureNotAvailable("a width from outside (%*) is not allowed")
-        for width in _numbers_in(form):
-            _check_length(width)
-    return left % right
-
-
-def _bits(value: Any) -> int:
-    return value.bit_length() if isinstance(value, int) and abs(value) > 1 else 0
-
-
-def _check_bits(bits: int) -> None:
-    if bits > _MOST_BITS:
-        raise simpleeval.NumberTooHigh("the number would have too many digits")
-
-
-def _numbers_in(form: str) -> Iterator[int]:
-    digits = ""
-    for character in f"{form} ":
-        if character.isdecimal():
-            digits += character
-        elif digits:
-            yield int(digits) if len(digits) < 10 else MOST_CHARACTERS + 1
-            digits = ""
+    def _eval_joinedstr(self, node: Any) -> Any:
+        return self._growth.made(super()._eval_joinedstr(node))
 
 
 def _not_there(container: Any, key: Any) -> str:
@@ -235,18 +178,11 @@ def _package(value: Any) -> str:
     return module.partition(".")[0] if isinstance(module, str) else ""
 
 
-_SEQUENCES = (str, bytes, list, tuple)
 _CONVERSIONS: Mapping[int, Callable[[Any], str]] = {ord("s"): str, ord("r"): repr, ord("a"): ascii}
 # by identity: not every callable can be hashed, and these live for ever
+_BUILTIN_IDS = frozenset(map(id, _BUILTINS.values()))
 _FORBIDDEN = frozenset(map(id, (*simpleeval.DISALLOW_FUNCTIONS, *_REFUSED_FUNCTIONS)))
 _METHODS = {node: method.__name__ for node, method in simpleeval.EvalWithCompoundTypes().nodes.items()}
 #: Expressions that have a meaning.
 KNOWN = frozenset(_METHODS) - {ast.Name, ast.Attribute, ast.Call}
-_OPERATORS = {
-    **simpleeval.DEFAULT_OPERATORS,
-    ast.Add: _add,
-    ast.Mult: _multiply,
-    ast.Pow: _power,
-    ast.Mod: _modulo,
-    ast.MatMult: operator.matmul,
-}
+_OPERATORS = {**simpleeval.DEFAULT_OPERATORS, ast.MatMult: operator.matmul}

@@ -285,10 +285,60 @@ def test_what_a_notebook_puts_into_the_namespace_is_refused(module):
         "(('a' * 50000).replace('a', 'b' * 50000))",
         "(('a' * 50000).join(['b'] * 50000))",
         "([0 for a in event2 for b in event2 for c in event2])",
+        "(('a' * 50000).translate({97: 'b' * 50000}))",
+        "(('a' * 50000).translate(['b' * 50000] * 100))",
+        "(sum([[0] * 50000] * 50000, []))",
+        "(sum([[0] * 1000] * 90, []) and sum([[0]] * 99999, []))",
+        "(sum([[0] * 50000] * 50000, start=[]))",
+        "(str([[[0] * 50000] * 50000] * 50000))",
+        "(f'{[[[0] * 50000] * 50000] * 50000}')",
+        "(f'{[[[0] * 50000] * 50000] * 50000!r}')",
+        "('%s' % ([[[0] * 50000] * 50000] * 50000,))",
+        "('%(a)s' % {'a': [[[0] * 50000] * 50000] * 50000})",
+        "(str({1: [['a' * 50000] * 50000]}))",
+        "(['a' * 99999 for i in 'b' * 9999])",
+        "([f'{i}' * 99999 for i in 'b' * 9999])",
+        "([[0] * 99999 for i in 'b' * 9999])",
+        "([event3[1:] for i in 'b' * 9999])",
+        "([2 ** 900000 for i in 'b' * 9999])",
+        "([event3.upper() for i in 'b' * 9999])",
+        "([list(event3) for i in 'b' * 9999])",
+        "([event4.extend(event4) for i in 'b' * 9999])",
+        "([event3.encode('utf-16') for i in 'b' * 9999])",
+        "(str.ljust('a', 10 ** 9))",
+        "(str.join('a' * 50000, ['b'] * 50000))",
+        "(str.replace('a' * 50000, 'a', 'b' * 50000))",
+        "([list.extend(event4, [0] * 99999) for i in 'b' * 9999])",
+        "((5).to_bytes(10 ** 9, 'big'))",
+        "(int.to_bytes(5, 10 ** 9, 'big'))",
+        "(int.to_bytes(5, length=10 ** 9, byteorder='big'))",
+        "(round(5, -10 ** 9))",
+        "(round(5, ndigits=-10 ** 9))",
+        "([event3.split('a') for i in 'b' * 9999])",
     ],
 )
 def test_what_would_fill_the_memory_or_take_years_is_refused(text):
-    assert " is refused: " in refused(text, 10**9, event2=list(range(100)))
+    assert " is refused: " in refused(text, 10**9, event2=list(range(100)), event3="a" * 99_999, event4=[0])
+
+
+def test_large_events_and_what_functions_of_the_users_make_of_them_are_not_counted():
+    text = "a" * 30_000_000
+    assert run("(event['text'])", {"text": text}) is text
+    assert run("(len(event['text']) + event['text'].count('a'))", {"text": text}) == 60_000_000
+    assert run("(len(many(30)) + len(again.much()))", 1, many=lambda n: [0] * n * 10**6, again=Makes()) == 60_000_000
+    assert run("(event[1:3])", text) == "aa"
+    assert len(run("(str(event))", list(range(200_000)))) > 10**6
+
+
+class Makes:
+    def much(self):
+        return "a" * 30_000_000
+
+
+def test_each_evaluation_begins_to_count_anew():
+    double = compile_expression("([event + event for i in 'aaaaaaaaa'])")
+    for _ in range(100):
+        assert len(double("b" * 49_000)) == 9
 
 
 def test_a_form_that_comes_with_the_event_is_no_format_string():
