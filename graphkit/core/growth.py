@@ -16,6 +16,7 @@ MOST_IN_ALL = 20_000_000
 _MOST_BITS = 1_000_000
 _SEQUENCES = (str, bytes, list, tuple)
 _SIZED = frozenset({str, bytes, bytearray, list, tuple, dict, set, frozenset})
+_CONTAINERS = tuple(_SIZED)
 #: Whose methods are looked at.
 _CHECKED = _SIZED | {int, bool, float}
 _PADDING = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill"})
@@ -108,7 +109,7 @@ class Growth:
         of, given = getattr(function, "__self__", None), args
         if args and getattr(function, "__objclass__", None) in _CHECKED:
             of, given = args[0], args[1:]  # a method that was taken from its class, such as str.join
-        if isinstance(of, tuple(_SIZED)):
+        if isinstance(of, _CONTAINERS):
             self._check_method(of, function.__name__, given, keywords)
         elif isinstance(of, int) and not is_builtin:
             for value in (*given, *keywords.values()):
