@@ -17,7 +17,7 @@ from graphkit.core.copying import copies
 from graphkit.core.errors import FAILURES, GraphError, nearest
 from graphkit.core.event import Event
 from graphkit.runtime.parent import end_with
-from graphkit.runtime.recipes import run_recipe, write_recipe
+from graphkit.runtime.recipes import Failed, run_recipe, write_recipe
 
 KINDS = ("array", "thread", "process")
 
@@ -98,7 +98,8 @@ class RoutePools:
         for key in routes:
             if key not in results:
                 try:
-                    results[key] = futures[key].result()
+                    result = futures[key].result()
+                    results[key] = result.error() if type(result) is Failed else result
                 except FAILURES as exc:
                     results[key] = exc
         return {key: results[key] for key in routes}

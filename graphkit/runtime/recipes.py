@@ -12,8 +12,8 @@ from graphkit.core.expr import compile_expression
 from graphkit.runtime.attach import attach_function, attach_object
 from graphkit.runtime.bound import BoundStep
 from graphkit.runtime.constructors import Constructors
-from graphkit.runtime.failures import retold
 from graphkit.runtime.lookup import Compiled
+from graphkit.runtime.user_code import user_traceback
 
 
 class WorkerServer:
@@ -92,8 +92,45 @@ def load_route(file: str) -> BoundStep:
     return step
 
 
+class ElsewhereError(Exception):
+    """What was raised in another process, as the traceback there: the cause of the exception that was sent back."""
+
+
+class Failed:
+    """A failure on its way back from a worker, with the step's own exception if that can be sent.
+
+    By itself, an exception is sent without what it was raised from.
+    """
+
+    def __init__(self, error: StepError) -> None:
+        import cloudpickle
+
+        self._error = error
+        self._cause: bytes | None = None
+        self._told = "" if error.__cause__ is None else user_traceback(error.__cause__)
+        if error.__cause__ is not None:
+            try:
+                blob = cloudpickle.dumps(error.__cause__)
+                cloudpickle.loads(blob)  # nor are all that can be written read again
+            except Exception:
+                return
+            self._cause = blob
+
+    def error(self) -> StepError:
+        """Return the error, raised from what the step raised."""
+        import cloudpickle
+
+        elsewhere = ElsewhereError(self._told) if self._told else None
+        cause: BaseException | None = elsewhere
+        if self._cause is not None:
+            cause = cloudpickle.loads(self._cause)
+            cause.__cause__ = elsewhere
+        self._error.__cause__ = cause
+        return self._error
+
+
 def run_recipe(file: str, event: Any) -> Any:
-    """Run a route in a worker, to its end."""
+    """Run a route in a worker, to its end; what fails is returned as a :class:`Failed`."""
     route = load_route(file)
     try:
         result = route.run(event)
@@ -107,7 +144,9 @@ def run_recipe(file: str, event: Any) -> Any:
     except StepError as exc:
         # only here is it known which secrets the route has read
         secrets = route.context.server._secrets
-        raise exc if secrets is None else retold(exc, secrets.redact(exc.message)) from exc.__cause__
+        if secrets is not None:
+            exc = secrets.conceal(exc)
+        return Failed(exc)
     return result
 
 

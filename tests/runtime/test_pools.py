@@ -15,6 +15,7 @@ from graphkit import Event, GraphContext, GraphServer, StepError, new_router
 from graphkit.core.errors import GraphError
 from graphkit.runtime.bound import BoundStep
 from graphkit.runtime.pools import RoutePools
+from graphkit.runtime.recipes import ElsewhereError
 from graphkit.spec.steps import Task
 
 
@@ -147,7 +148,16 @@ def notebook() -> dict[str, Any]:
         "        return {'asked': [rate, secret]}\n"
         "class Failing(Scaled):\n"
         "    def do(self, body):\n"
+        "        if body['x'] == 8:\n"
+        "            raise Unsendable(8, 'one that its arguments do not make again')\n"
+        "        if body['x'] == 9:\n"
+        "            raise NoSuch('no', 9)\n"
         "        raise ValueError('no ' + str(body['x']))\n"
+        "class NoSuch(Exception):\n"
+        "    pass\n"
+        "class Unsendable(Exception):\n"
+        "    def __init__(self, number, why):\n"
+        "        super().__init__(number)\n"
         "async def waited(body):\n"
         "    await asyncio.sleep(0)\n"
         "    return {'waited': body['x']}\n",
@@ -191,6 +201,17 @@ def test_errors_of_workers_name_their_step(notebook: dict[str, Any]) -> None:
     with pytest.raises(StepError, match="step 'bad' failed: ValueError: no 7") as caught:
         server.test(body={"x": 7})
     assert caught.value.step == "bad"
+    assert repr(caught.value.__cause__) == "ValueError('no 7')"
+    with pytest.raises(StepError, match="step 'bad' failed: NoSuch") as caught:
+        server.test(body={"x": 9})
+    cause = caught.value.__cause__
+    assert isinstance(cause, notebook["NoSuch"])
+    assert cause.args == ("no", 9)
+    assert isinstance(cause.__cause__, ElsewhereError)
+    assert "NoSuch: ('no', 9)" in str(cause.__cause__)
+    with pytest.raises(StepError, match="step 'bad' failed: Unsendable: 8") as caught:
+        server.test(body={"x": 8})
+    assert isinstance(caught.value.__cause__, ElsewhereError)
     del router["bad"]
     lock = threading.Lock()
     router.add_route("locked", class_name="Scaled", by=lock)
