@@ -62,7 +62,7 @@ _FIELDS: Any = _Fields.__dict__
 _GIVEN = _Fields.__struct_fields__
 
 
-class Event(_Fields, kw_only=True, eq=False, dict=True):
+class Event(_Fields, kw_only=True, eq=False, dict=True, weakref=True):
     """One event on its way through a graph; it takes further attributes.
 
     Parameters

@@ -2,10 +2,12 @@
 
 import copy
 import datetime as dt
+import gc
 import inspect
 import pickle
 import threading
 import types
+import weakref
 from typing import Any
 
 import nuclio_sdk
@@ -25,6 +27,15 @@ def test_parameters_stand_in_the_order_of_the_interface():
     further = list(inspect.signature(Event).parameters.values())[len(names) :]
     assert {parameter.kind for parameter in further} == {inspect.Parameter.KEYWORD_ONLY}
     assert parameters(Response) == ["headers", "body", "content_type", "status_code"]
+
+
+def test_an_event_can_be_held_weakly():
+    event = Event(1)
+    held = weakref.ref(event)
+    assert held() is event
+    del event
+    gc.collect()
+    assert held() is None
 
 
 def test_an_event_is_called_a_mock_event_too():
