@@ -10,10 +10,12 @@ from typing import Any
 from graphkit.core.emit import Emit
 from graphkit.core.errors import told
 from graphkit.core.event import Event
+from graphkit.runtime.answers import Answers, answer_of
 from graphkit.runtime.failures import named
 from graphkit.runtime.fold import Fork
-from graphkit.runtime.machine import Answers, Run, answer_of, emitted_tokens, walk
+from graphkit.runtime.machine import emitted_tokens, walk
 from graphkit.runtime.program import Program, Segment
+from graphkit.runtime.run import Run
 
 
 def holds_back(instance: Any) -> bool:

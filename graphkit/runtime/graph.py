@@ -16,9 +16,10 @@ from graphkit.runtime.failures import Answered, named
 from graphkit.runtime.flush import flush_program, holds_back
 from graphkit.runtime.lookup import Watch
 from graphkit.runtime.loop import LoopThread
-from graphkit.runtime.machine import MOST_EVENTS, Run, run_program
+from graphkit.runtime.machine import run_program
 from graphkit.runtime.offload import Offload, offloaded
 from graphkit.runtime.program import Program, Segment, make_program
+from graphkit.runtime.run import MOST_EVENTS, Run
 
 #: Answers ``(event, body)`` without an event of the run's own, or says ``None``.
 Shortcut = Callable[[Event, Any], Any]

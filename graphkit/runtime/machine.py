@@ -15,76 +15,13 @@ from graphkit.core.copying import branch_copies, branch_copy
 from graphkit.core.emit import Emit, check_outlets
 from graphkit.core.errors import StepError, is_failure
 from graphkit.core.event import Event
-from graphkit.core.joins import JoinScope
+from graphkit.runtime.answers import RANK_ENDED, Answers, answer_of
 from graphkit.runtime.bound import BoundStep, is_response
 from graphkit.runtime.failures import Answered, message_of, named, uncopyable
 from graphkit.runtime.program import Program, Segment
+from graphkit.runtime.run import Run
 
-MOST_EVENTS = 10_000
-#: Before all ranks of the plan: a step ended the whole request with an answer of its own.
-RANK_ENDED = -1
 Token = tuple[Segment, Any, Event]
-
-
-class Run:
-    """What belongs to one request: its budget of events, its recorder and its driver's abilities."""
-
-    __slots__ = ("context", "gather", "left", "most", "trace")
-
-    def __init__(
-        self,
-        context: Any,
-        trace: Any = None,
-        gather: Callable[[list[Any]], Awaitable[list[Any]]] | None = None,
-        most: int = MOST_EVENTS,
-    ) -> None:
-        self.context = context
-        self.trace = trace
-        self.gather = gather
-        self.left = self.most = most
-
-
-class Answers:
-    """What a run of a flow came to: the best answer so far, and whose parts may wait in joins.
-
-    The best is that of the lowest rank, and among equals the first in declared order.
-    """
-
-    __slots__ = ("order", "rank", "scopes", "value")
-
-    def __init__(self) -> None:
-        self.scopes: list[JoinScope] = []
-        self.rank: int | None = None
-        self.order: tuple[int, ...] = ()
-        self.value: Any = None
-
-    def offer(self, rank: int, order: tuple[int, ...], value: Any) -> None:
-        """Take an answer if it is better than the one that is there."""
-        if self.rank is None or rank < self.rank or (rank == self.rank and order < self.order):
-            self.rank, self.order, self.value = rank, order, value
-
-    def scope(self, program: Program) -> JoinScope | None:
-        """Return the scope of the run's joins, if the program has any."""
-        if not program.joins:
-            return None
-        scope = JoinScope(program.joins_across)
-        self.scopes.append(scope)
-        return scope
-
-    def scope_of_item(self, program: Program, path: str, around: JoinScope | None) -> JoinScope | None:
-        """Return the scope of one of the events that the step at a path sends on in place of one."""
-        inside = program.joins_behind(path)
-        if around is None or not inside:
-            return around
-        scope = JoinScope(program.joins_across, around, inside, (path, len(self.scopes)))
-        self.scopes.append(scope)
-        return scope
-
-    def drop(self, program: Program) -> None:
-        """Forget what waits in joins: the run has failed, and who asked knows why."""
-        for scope in self.scopes:
-            for step in program.joins:
-                step.object.forget(scope)
 
 
 async def run_program(program: Program, body: Any, event: Event, run: Run) -> Any:
@@ -122,47 +59,6 @@ async def _start(program: Program, body: Any, event: Event, run: Run, answers: A
         await walk(program, [token], run, answers, token[0] is program.catch)
     else:
         await spread(program, tokens, program.parts, run, answers)
-
-
-def answer_of(program: Program, event: Event, answers: Answers, run: Run) -> Any:
-    """Return the answer of a flow that has run."""
-    answered = answers.rank is not None
-    failure: StepError | None = None
-    for scope in answers.scopes:
-        for step in program.joins:
-            # an answer that lies behind the join is not to come any more
-            fails = not answered and step in program.decisive
-            came = step.object.give_up(scope, not fails and answers.rank != RANK_ENDED)
-            if not fails or failure is not None:
-                continue
-            if scope.lost is not None and scope.lost[0] is step.object:
-                failure = _lost(step, *scope.lost[1:])
-            elif came is not None:
-                failure = _incomplete(step, came, event, run)
-    if failure is not None:
-        raise failure
-    if answered:
-        return answers.value
-    return None if program.answers else {"id": event.id}
-
-
-def _lost(step: BoundStep, message: str, status: int) -> StepError:
-    return StepError(f"step {step.path!r}: {message}", step=step.path, status=status)
-
-
-def _incomplete(step: BoundStep, came: tuple[int, int], event: Event, run: Run) -> StepError:
-    """Return the error of a join that waits in vain: the request is over, and the answer lies behind it."""
-    prefix = step.path[: -len(step.name)]
-    missing = [name for name in step.after if run.trace is not None and not run.trace.has_run(prefix + name)]
-    silent = f": nothing came from {', '.join(map(repr, missing))}" if missing else ""
-    error = StepError(
-        f"step {step.path!r} got {came[0]} of the {came[1]} parts of this event{silent}, so that there is no answer; "
-        f"where only some branches run, let the next step follow them all (after=[...]) without a Merge",
-        step=step.path,
-    )
-    if run.context is not None:
-        run.context.push_error(event, error.message, source=step.path)
-    return error
 
 
 async def walk(program: Program, stack: list[Token], run: Run, answers: Answers, caught: bool = False) -> None:

@@ -12,12 +12,14 @@ from graphkit.core.errors import GraphError
 from graphkit.core.event import Event
 from graphkit.core.joins import JoinScope
 from graphkit.plan.compile import FlowPlan, Line, Plan
+from graphkit.runtime.answers import Answers, answer_of
 from graphkit.runtime.carried import event_again
 from graphkit.runtime.graph import BoundGraph
-from graphkit.runtime.machine import Answers, Run, answer_of, run_nested, spread, walk
+from graphkit.runtime.machine import run_nested, spread, walk
 from graphkit.runtime.program import Program, Segment, make_program
 from graphkit.runtime.records import RunRecord, StepRecord
 from graphkit.runtime.rerun import Arrival, Level, levels_of, merged_steps
+from graphkit.runtime.run import Run
 from graphkit.runtime.snapshot import Incomplete, thawed
 
 

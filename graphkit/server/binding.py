@@ -14,9 +14,9 @@ from graphkit.runtime.flush import Ticker, tick_interval
 from graphkit.runtime.graph import BoundGraph
 from graphkit.runtime.lookup import Lookup
 from graphkit.runtime.loop import LoopThread
-from graphkit.runtime.machine import MOST_EVENTS
 from graphkit.runtime.pools import RoutePools
 from graphkit.runtime.retire import CountedGraph, Retirement, must_count
+from graphkit.runtime.run import MOST_EVENTS
 from graphkit.server.parameters import count_of
 
 
