@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable, then
+from graphkit.core.errors import FAILURES
 from graphkit.core.yielded import collected, gathered, is_stream
 from graphkit.models.addresses import BY_ROW, Address, Addresses
 from graphkit.models.parallel import ExecutorType
@@ -112,7 +113,7 @@ def _columns(ensemble: VotingEnsemble, models: list[V2ModelServer], body: dict[s
     for model in models:
         try:
             add(model.predict(requests.pop()))
-        except Exception as exc:  # the vote decides what a failed model means
+        except FAILURES as exc:  # the vote decides what a failed model means
             route = list(ensemble.routes.values())[len(columns)]
             columns.append(failure_of(route, model, exc, body))
     return columns
@@ -140,7 +141,7 @@ def _all_of(route: Any, model: V2ModelServer, found: Any, body: Any) -> Any:
     """Return what a model yielded as a list, or an awaitable of it; other outputs as they are."""
     try:
         return collected(found) if is_stream(found) else found
-    except Exception as exc:  # as above
+    except FAILURES as exc:  # as above
         return failure_of(route, model, exc, body)
 
 
@@ -151,6 +152,6 @@ async def _outputs_later(
     for (key, found), model in zip(outputs.items(), models, strict=True):
         try:
             arrived[key] = await gathered(found)
-        except Exception as exc:  # as above
+        except FAILURES as exc:  # as above
             arrived[key] = failure_of(ensemble.routes[key], model, exc, body)
     return arrived

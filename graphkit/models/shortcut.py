@@ -12,6 +12,7 @@ from time import time_ns
 from typing import Any
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable
+from graphkit.core.errors import FAILURES
 from graphkit.core.protocols import seam
 from graphkit.core.yielded import is_stream
 from graphkit.models.addresses import BY_ROW, Addresses, keep
@@ -64,11 +65,9 @@ def shortcut_of(router: Any, addresses: Addresses) -> Callable[[Any, Any], Any]:
         stamp = text + MICROSECONDS[microsecond] if 0 <= microsecond < 1000 else stamps.now()
         try:
             outputs = model.predict(body.copy())  # what it does to its request is not done to the caller's
-        except Exception as exc:
+        except FAILURES as exc:
             error = failure_of(route, model, exc, body)
             raise error from error.__cause__
-        except SystemExit as exc:
-            raise route.failure(exc) from exc
         if request_id is None:
             request_id = event.event_id
             if request_id is None:
@@ -95,9 +94,9 @@ def shortcut_of(router: Any, addresses: Addresses) -> Callable[[Any, Any], Any]:
     return answer
 
 
-def failure_of(route: Any, model: Any, exc: Exception, request: Any) -> Exception:
+def failure_of(route: Any, model: Any, exc: BaseException, request: Any) -> BaseException:
     """Return a plain model's exception as its route itself would raise it: diagnosed, and naming its step."""
-    error: Exception = model._diagnosed(exc, request)
+    error: BaseException = model._diagnosed(exc, request) if isinstance(exc, Exception) else exc
     if error is not exc:
         error.__cause__ = exc
     named = getattr(route, "failure", None)
@@ -108,7 +107,7 @@ def _come(event: Any, route: Any, model: Any, answer: dict[str, Any], request: A
     """Return the answer where its outputs may have to be awaited, or come chunk by chunk."""
     try:
         outputs = taken(model, event, answer["outputs"])
-    except Exception as exc:
+    except FAILURES as exc:
         error = failure_of(route, model, exc, request)
         raise error from error.__cause__
     if is_awaitable(outputs):
@@ -121,7 +120,7 @@ async def _later(event: Any, route: Any, model: Any, answer: dict[str, Any], req
         outputs = taken(model, event, await awaited)
         if is_awaitable(outputs):
             outputs = await outputs
-    except Exception as exc:
+    except FAILURES as exc:
         error = failure_of(route, model, exc, request)
         raise error from error.__cause__
     return _with(model, answer, request, outputs)

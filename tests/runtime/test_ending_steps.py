@@ -183,9 +183,16 @@ class Exits(V2ModelServer):
         return list(request["inputs"])
 
 
-def test_a_model_that_exits_fails_and_is_named(ask: Any) -> None:
+class ExitsLater(Exits):
+    async def predict(self, request: dict[str, Any]) -> list[Any]:  # type: ignore[override]  # a model may be async
+        await asyncio.sleep(0)
+        return super().predict(request)
+
+
+@pytest.mark.parametrize("model", [Exits, ExitsLater])
+def test_a_model_that_exits_fails_and_is_named(ask: Any, model: Any) -> None:
     router = new_router()
-    router.add_route("bad", class_name=Exits)
+    router.add_route("bad", class_name=model)
     server = mock(router)
     with pytest.raises(StepError, match=r"'(router/)?bad' failed: SystemExit: usage"):
         ask(server, {"inputs": [0]}, path="/v2/models/bad/infer")

@@ -11,6 +11,7 @@ from types import AsyncGeneratorType
 from typing import Any
 
 from graphkit.core import jsonlike
+from graphkit.core.errors import FAILURES
 from graphkit.server.http.deadline import Late, within
 from graphkit.server.http.threads import Threads
 from graphkit.server.http.wire import Receive, Send, is_sendable
@@ -119,7 +120,7 @@ class Chunks:
                 if listener.done():
                     return
                 await send({"type": "http.response.body", "body": form.write(chunk), "more_body": True})
-        except Exception as exc:  # goes to the client, and to the log
+        except FAILURES as exc:  # goes to the client, and to the log
             told = tell(exc)
             if form.write_failure is None:
                 return

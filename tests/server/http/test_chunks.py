@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,27 @@ def test_the_client_says_which_form_it_wants(asked: Ask, graph: Any, to: int) ->
 def test_a_failure_before_the_first_chunk_has_a_status(asked: Ask, graph: Any) -> None:
     found = asked(graph, "POST", "/", json={"to": 3, "fail_at": 0})
     assert (found.status_code, found.json()) == (500, {"error": "the answer broke off: ValueError: no more"})
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_step_that_exits_between_chunks_fails_and_the_server_goes_on(asked: Ask, is_async: bool, first: bool) -> None:
+    def plain(body: Any) -> Iterator[int]:
+        if not first:
+            yield 1
+        raise SystemExit("usage")
+
+    async def later(body: Any) -> AsyncIterator[int]:
+        for number in plain(body):
+            yield number
+
+    graph = new_flow()
+    graph.to(later if is_async else plain, name="bad")
+    told = '{"error":"the answer broke off: SystemExit: usage"}'
+    for _ in range(2):
+        found = asked(graph, "POST", "/", json={})
+        assert found.status_code == (500 if first else 200)
+        assert found.text == (told if first else f"data: 1\n\nevent: error\ndata: {told}\n\n")
 
 
 @pytest.mark.parametrize("graph", [counter, async_counter], ids=["plain", "async"])
