@@ -109,6 +109,13 @@ class Naive:
         before += [s.name for s in self.flow.steps.values() if s.on_error == name]
         return not before or any(self.passes(other, without) for other in before)
 
+    def leads(self, name: str, to: str) -> bool:
+        """Return whether a way leads from a step to another one."""
+        step = self.flow.steps[name]
+        after = [other.name for other in self.flow.steps.values() if name in other.after]
+        after += [*step.before, *filter(None, [step.on_error])]
+        return name == to or any(self.leads(other, to) for other in after)
+
     def fan(self, names: list[str], body: Any, caught: bool, items: tuple[tuple[str, int], ...]) -> None:
         bodies = [body, *(copy.deepcopy(body) for _ in names[1:])]
         for name, own in zip(names, bodies, strict=False):
@@ -247,7 +254,7 @@ def function_of(step: Drawn, calls: list[Any]) -> dict[str, Any]:
 def flows(draw: Any, awaits: bool, most: int = 7, prefix: str = "", nests: bool = True) -> Flow:
     """Draw a flow; one that awaits has no steps whose calls depend on which branch is faster."""
     flow = Flow()
-    kinds = (*PLAIN, *AWAITED) if awaits else (*PLAIN, "flat")
+    kinds = (*PLAIN, "flat", *(AWAITED if awaits else ()))
     for number in range(draw(st.integers(1, most))):
         name = f"{prefix}{number}"
         earlier = list(flow.steps)
@@ -259,6 +266,8 @@ def flows(draw: Any, awaits: bool, most: int = 7, prefix: str = "", nests: bool 
             step.kind, step.inner = "flow", draw(flows(awaits, 3, f"{name}.", nests=False))
         flow.steps[name] = step
     draw_handlers(draw, flow, awaits)
+    if awaits:
+        keep_joins_apart(flow)
     ends, _ = ends_of(flow)
     if len(ends) > 1 and draw(st.booleans()):
         able = [name for name in ends if flow.steps[name].inner is None]
@@ -267,6 +276,17 @@ def flows(draw: Any, awaits: bool, most: int = 7, prefix: str = "", nests: bool 
         flow.catch = f"{prefix}catch"
         flow.steps[flow.catch] = Drawn(flow.catch, "handler")
     return flow
+
+
+def keep_joins_apart(flow: Flow) -> None:
+    """Let no step make several events of one of which a join behind it would take those that come first."""
+    naive = Naive(flow, [])
+    for step in flow.steps.values():
+        joins = [other.name for other in flow.steps.values() if other.kind == "merge"]
+        if step.kind == "flat" and any(
+            naive.leads(step.name, join) and naive.passes(join, step.name) for join in joins
+        ):
+            step.kind = "plain"
 
 
 def draw_handlers(draw: Any, flow: Flow, awaits: bool) -> None:
