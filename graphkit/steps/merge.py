@@ -33,8 +33,8 @@ class Merge(LibraryStep):
     there are at once and whatever ids they bear. When a request ends, its joins end with it; where it has no answer
     since a join waits in vain (a branch may have filtered its part out), it fails with status 500.
 
-    A join by ``key_path`` or of ``expected_num_events``, and one with a batch in one of its branches, may be completed
-    by other requests. There a part that never comes must not hold the others for ever: once ``max_behind`` newer joins
+    A join by ``key_path``, one that expects another number of parts than there are branches, and one with a batch in
+    one of its branches, may be completed by other requests. There a part that never comes must not hold the others for ever: once ``max_behind`` newer joins
     wait, or after ``timeout_s``, a join is evicted; that is counted, and pushed to the error stream. Parts that arrive
     later still are counted and dropped. A request that is under way and has no answer for that fails, with status 503
     or 504.
@@ -107,7 +107,8 @@ class Merge(LibraryStep):
         self._by_path = self._key_function()
         # Known once: looking at the class at each event would cost as much as the join.
         self._by_id = key_path is None and type(self).get_join_key is Merge.get_join_key
-        self._by_branch = self._by_id and expected_num_events is None
+        branches = len(graph_step.after) if graph_step is not None else 0
+        self._by_branch = self._by_id and (expected_num_events is None or self._expected == branches > 1)
         self._bounds_runs = max_behind is not None
         self._clock = clock
         self._lock = threading.Lock()

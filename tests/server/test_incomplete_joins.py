@@ -68,12 +68,29 @@ def test_production_answers_the_same(chosen: Any) -> None:
     assert any("got 1 of the 2 parts" in str(entry) for entry in errors.read())
 
 
-@pytest.mark.parametrize("join", [{"key_path": "n"}, {"expected_num_events": 2}])
+@pytest.mark.parametrize("join", [{"key_path": "n"}, {"full_event": True, "key_path": "event.id"}])
 def test_joins_that_may_be_completed_later_wait(chosen: Any, join: dict[str, Any]) -> None:
     server = chosen(**join).to_mock_server()
     assert server.test(body={"to": "x", "n": 1, "a": 1}, event_id="7") is None
     assert server.test(body={"to": "y", "n": 1, "b": 2}, event_id="7") == {"to": "y", "n": 1, "a": 1, "b": 2}
     server.wait_for_completion()
+
+
+def test_a_number_of_parts_other_than_that_of_the_branches_may_come_with_several_requests(chosen: Any) -> None:
+    server = chosen(expected_num_events=3).to_mock_server()
+    for body in ({"to": "x", "a": 1}, {"to": "y", "b": 2}):
+        assert server.test(body=body, event_id="7") is None
+    assert server.test(body={"to": "x", "c": 3}, event_id="7") == {"to": "x", "a": 1, "b": 2, "c": 3}
+    server.wait_for_completion()
+
+
+def test_the_number_of_the_branches_is_what_is_meant_without_it(chosen: Any) -> None:
+    server = chosen(expected_num_events=2).to_mock_server()
+    with pytest.raises(StepError, match="got 1 of the 2 parts of this event"):
+        server.test(body={"to": "x"}, event_id="7")
+    with pytest.raises(StepError, match="got 1 of the 2 parts of this event"):
+        server.test(body={"to": "y"}, event_id="7")
+    assert server.test(body={"to": ["x", "y"]}) == {"to": ["x", "y"]}
 
 
 def test_parts_that_a_batch_holds_may_still_come() -> None:
