@@ -25,7 +25,7 @@ MAX_BEHIND = 64
 class Merge(LibraryStep):
     """Waits for the parts of an event, one from each step before it, and sends them on as one.
 
-    Parts belong together when they have the same event id, or the same key at ``key_path``. They are merged in the
+    Parts belong together when they are of the same event, or have the same key at ``key_path``. They are merged in the
     order in which their branches were declared, whichever came first. Override :meth:`merge` to say how, and
     :meth:`get_join_key` to say what belongs together.
 
@@ -34,10 +34,10 @@ class Merge(LibraryStep):
     since a join waits in vain (a branch may have filtered its part out), it fails with status 500.
 
     A join by ``key_path``, one that expects another number of parts than there are branches, and one with a batch in
-    one of its branches, may be completed by other requests. There a part that never comes must not hold the others for ever: once ``max_behind`` newer joins
-    wait, or after ``timeout_s``, a join is evicted; that is counted, and pushed to the error stream. Parts that arrive
-    later still are counted and dropped. A request that is under way and has no answer for that fails, with status 503
-    or 504.
+    one of its branches, may be completed by other requests. There a part that never comes must not hold the others for
+    ever: once ``max_behind`` newer joins wait, or after ``timeout_s``, a join is evicted; that is counted, and pushed
+    to the error stream. Parts that arrive later still are counted and dropped. A request that is under way and has no
+    answer for that fails, with status 503 or 504.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ class Merge(LibraryStep):
         How many joins may wait at once. Left out: 64 where requests may complete each other's joins, else as many as
         there are requests under way.
     expected_num_events
-        How many parts make a join; left out, as many as there are steps before this one.
+        How many parts make a join; left out, as many as there are steps before this one. With another number, parts
+        are known by the event's id, which clients may choose.
     timeout_s
         How long a join waits at most.
     clock
