@@ -102,8 +102,9 @@ class Event(_Fields, kw_only=True, eq=False, dict=True, weakref=True):
     _origin: Any = None
     # Where the event stands among the branches of its request; the core keeps it.
     _order: tuple[int, ...] = ()
-    # With whose parts it is joined: a core.joins.JoinScope.
+    # With whose parts it is joined: a core.joins.JoinScope; and from which branch it comes to a join, by path.
     _joins: Any = None
+    _branch: str | None = None
     # Of which models the answer may come in chunks, by id; a face that can send chunks says so.
     _chunked: frozenset[int] | None = None
     # What records the run that the event is in, if it is recorded.

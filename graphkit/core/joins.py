@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class JoinScope:
-    """One run of a flow, or one of several events that a step of it sent on: the parts of it are joined.
+    """One run of a flow, or one time that an event parted within it: what comes of that is joined.
 
     Attributes
     ----------
@@ -12,15 +12,17 @@ class JoinScope:
         Whether the parts may come with several runs, since something in the flow holds some of them back; then they
         are known by the event's id.
     around, inside
-        For one of several events: the scope of the event that it came of, and the ids of the joins whose parts are all
-        of this one. The others belong to the scope around.
+        Where a step has sent one event to several followers, or several events on: the scope of the event that it got,
+        and the ids of the joins whose parts are all of this one. The others belong to the scope around.
     item
-        For one of several events: the path of the step that sent it on, and which of the run's scopes it is.
+        The path of that step, and which of the run's scopes this is; a step may be reached several times in a run.
+    done
+        The ids of the joins whose parts have all come.
     lost
         The step's object that gave up a part which came with this run, why, and with what status; or ``None``.
     """
 
-    __slots__ = ("across", "around", "inside", "item", "lost")
+    __slots__ = ("across", "around", "done", "inside", "item", "lost")
 
     def __init__(
         self,
@@ -33,6 +35,7 @@ class JoinScope:
         self.around = around
         self.inside = inside
         self.item = item
+        self.done: set[int] = set()
         self.lost: tuple[object, str, int] | None = None
 
     def of(self, join: object) -> JoinScope:

@@ -135,7 +135,7 @@ class ParallelRun(BaseModelRouter):
 
     def _failed(self, key: str, exc: BaseException) -> BaseException:
         """Return the error of a route, naming it; one that names its step stays as it is."""
-        if isinstance(exc, StepError) and exc.step is not None:
+        if (isinstance(exc, StepError) and exc.step is not None) or isinstance(exc, KeyboardInterrupt):
             return exc
         status = exc.status if isinstance(exc, GraphkitError) else 500
         error = next(

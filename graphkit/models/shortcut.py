@@ -12,7 +12,7 @@ from time import time_ns
 from typing import Any
 
 from graphkit.core.awaiting import PLAIN_TYPES, is_awaitable
-from graphkit.core.errors import FAILURES
+from graphkit.core.errors import is_failure
 from graphkit.core.protocols import seam
 from graphkit.core.yielded import is_stream
 from graphkit.models.addresses import BY_ROW, Addresses, keep
@@ -65,7 +65,9 @@ def shortcut_of(router: Any, addresses: Addresses) -> Callable[[Any, Any], Any]:
         stamp = text + MICROSECONDS[microsecond] if 0 <= microsecond < 1000 else stamps.now()
         try:
             outputs = model.predict(body.copy())  # what it does to its request is not done to the caller's
-        except FAILURES as exc:
+        except BaseException as exc:
+            if not is_failure(exc):
+                raise
             error = failure_of(route, model, exc, body)
             raise error from error.__cause__
         if request_id is None:
@@ -107,7 +109,9 @@ def _come(event: Any, route: Any, model: Any, answer: dict[str, Any], request: A
     """Return the answer where its outputs may have to be awaited, or come chunk by chunk."""
     try:
         outputs = taken(model, event, answer["outputs"])
-    except FAILURES as exc:
+    except BaseException as exc:
+        if not is_failure(exc):
+            raise
         error = failure_of(route, model, exc, request)
         raise error from error.__cause__
     if is_awaitable(outputs):
@@ -120,7 +124,9 @@ async def _later(event: Any, route: Any, model: Any, answer: dict[str, Any], req
         outputs = taken(model, event, await awaited)
         if is_awaitable(outputs):
             outputs = await outputs
-    except FAILURES as exc:
+    except BaseException as exc:
+        if not is_failure(exc):
+            raise
         error = failure_of(route, model, exc, request)
         raise error from error.__cause__
     return _with(model, answer, request, outputs)

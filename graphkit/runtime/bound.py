@@ -198,7 +198,8 @@ def as_result(event: Event, result: Any) -> Event:
     """Return the event that goes on after a step that got the event and returned something else."""
     if isinstance(result, Event):
         # a new event keeps the place of the one that it stands for
-        result._order, result._trace, result._joins = event._order, event._trace, event._joins
+        result._order, result._trace = event._order, event._trace
+        result._joins, result._branch = event._joins, event._branch
         return result
     if is_response(result):
         raise Answered(result)
@@ -226,7 +227,13 @@ def end_with_response(value: Any) -> None:
 
 def joined(event: Event, result: Any) -> tuple[Event, Any]:
     """Return the event and the body that go on from what a join gave: a body, or an event of its own."""
-    return (as_result(event, result), result.body) if isinstance(result, Event) else (event, result)
+    if isinstance(result, Event):
+        if result.terminated:
+            raise Answered(result.body)
+        return as_result(event, result), result.body
+    if is_response(result):
+        raise Answered(result)
+    return event, result
 
 
 def _unbound(*args: Any, **kwargs: Any) -> Any:

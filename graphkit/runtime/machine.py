@@ -52,7 +52,7 @@ async def _start(program: Program, body: Any, event: Event, run: Run, answers: A
         await walk(program, [(starts[0], body, event)], run, answers)
         return
     try:
-        tokens = fan_out(program, starts, body, event, "")
+        tokens = fan_out(program, starts, body, event, "", answers)
     except StepError as exc:
         first = starts[0]
         token = _recover(program, first, first.steps[0], exc, (first, body, event), run, False)
@@ -99,11 +99,10 @@ async def walk(program: Program, stack: list[Token], run: Run, answers: Answers,
                         continue
                     if not segment.next:
                         break
-                tokens = (
-                    fan_out(program, segment.next, body, event, failed.path)
-                    if emitted is None
-                    else emitted_tokens(program, segment, emitted, event, answers)
-                )
+                if emitted is not None:
+                    tokens = emitted_tokens(program, segment, emitted, event, answers)
+                else:
+                    tokens = fan_out(program, segment.next, body, event, failed.path, answers)
             except Answered as ended:
                 answers.offer(RANK_ENDED, event._order, ended.value)
                 break
@@ -137,7 +136,9 @@ async def spread(
             raise result
 
 
-def fan_out(program: Program, targets: tuple[Segment, ...], body: Any, event: Event, source: str) -> list[Token]:
+def fan_out(
+    program: Program, targets: tuple[Segment, ...], body: Any, event: Event, source: str, answers: Answers
+) -> list[Token]:
     """Return a token for each target: the first keeps the body, the others get copies of their own.
 
     ``source`` is the step whose followers they are; empty at the start of a flow.
@@ -149,9 +150,13 @@ def fan_out(program: Program, targets: tuple[Segment, ...], body: Any, event: Ev
     if not program.events and not program.ordered:
         return [(target, copy, event) for target, copy in zip(targets, copies, strict=True)]
     _ = event.id  # one identity for all branches
+    scope = event._joins
+    if scope is not None and source:
+        scope = answers.scope_of_item(program, source, scope)
     tokens: list[Token] = []
     for index, (target, copy) in enumerate(zip(targets, copies, strict=True)):
         branch = event.fork(copy)
+        branch._joins = scope
         if program.ordered:
             branch._order = (*event._order, index)
         tokens.append((target, copy, branch))
@@ -174,8 +179,8 @@ def emitted_tokens(program: Program, segment: Segment, emitted: Emit, event: Eve
             branch._trace, branch._order, branch._joins = event._trace, order, event._joins
         else:
             branch, body = (event.fork(item) if many or program.events else event), item
-        if many and program.joins:
-            # each is an event of its own, whose parts are not those of the others
+        if program.joins and len(targets) == 1:
+            # an event of its own, whose parts are not those of others; several targets are a fan-out, which sees to it
             branch._joins = answers.scope_of_item(program, segment.steps[-1].path, event._joins)
         if many and program.ordered:
             branch._order = (*order, index)
@@ -184,7 +189,7 @@ def emitted_tokens(program: Program, segment: Segment, emitted: Emit, event: Eve
         if len(targets) == 1:
             tokens.append((targets[0], body, branch))
         elif targets:
-            tokens += fan_out(program, targets, body, branch, segment.steps[-1].path)
+            tokens += fan_out(program, targets, body, branch, segment.steps[-1].path, answers)
     return tokens
 
 

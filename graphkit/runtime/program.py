@@ -121,24 +121,31 @@ def make_program(
         tails[number].rank = line.rank
     program.starts = tuple(heads[number] for number in starts)
     _wire(program, flow, heads, everything)
-    if traced:
-        for segment in everything:
-            segment.next = tuple(_hop(segment.steps[-1], target) for target in segment.next)
+    joins = {id(join.object) for join in program.joins}
+    for segment in everything:
+        segment.next = tuple(
+            _hop(segment.steps[-1], target) if traced or id(target.steps[0].object) in joins else target
+            for target in segment.next
+        )
     return program
 
 
 def _hop(source: BoundStep, target: Segment) -> Segment:
-    """Return a segment that stands on an edge of a recorded run, and notes where the event comes from."""
+    """Return a segment that stands on an edge, and notes where the event comes from: for a record, and for joins."""
+    # a handler stands for the branch that failed, whichever that was
+    branch = None if source.kind == "error_step" else source.path
+
+    def run(body: Any, event: Any, trace: Any) -> Any:
+        event._branch = branch
+        if trace is not None:
+            trace.came(event, source)
+        return body
+
     hop = Segment(target.steps, None)
-    hop.run = lambda body, event, trace: _noted(body, event, trace, source)
+    hop.run = run
     hop.emits = False
     hop.next = (target,)
     return hop
-
-
-def _noted(body: Any, event: Any, trace: Any, source: BoundStep) -> Any:
-    trace.came(event, source)
-    return body
 
 
 def _wire(program: Program, flow: FlowPlan, heads: Mapping[int, Segment], everything: list[Segment]) -> None:

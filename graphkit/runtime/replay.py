@@ -109,6 +109,8 @@ class Replay:
                     path, around = items[end - 1][0], scopes[items[: end - 1]]
                     scopes[items[:end]] = answers.scope_of_item(program, path, around)
             event._joins = scopes[items]
+            source = self._bound.steps.get(arrival.source)
+            event._branch = None if source is None or source.kind == "error_step" else source.path
         try:
             await self._walk(program, depth, run, answers)
         except BaseException:

@@ -11,7 +11,7 @@ import msgspec
 
 from graphkit.core import jsonlike
 from graphkit.core.awaiting import PLAIN_TYPES
-from graphkit.core.errors import BadRequest, StepError
+from graphkit.core.errors import BadRequest, GraphkitError, StepError, is_failure, told
 from graphkit.core.event import Event, Response, as_event
 from graphkit.runtime.bound import is_response
 from graphkit.runtime.envelope import MARK, is_wrapped, unwrap
@@ -250,12 +250,23 @@ def encode(result: Any, response_class: Any = Response) -> Any:
             status_code=200,
         )
     if kind is GeneratorType:
-        return response_class(body=to_json(list(result)), content_type=JSON, status_code=200)
+        return response_class(body=to_json(_collected(result)), content_type=JSON, status_code=200)
     if kind is str:
         return response_class(body=result, content_type="text/plain", status_code=200)
     if kind in _BINARY:
         return response_class(body=bytes(result), content_type="application/octet-stream", status_code=200)
     return response_class(body=to_json(result), content_type=JSON, status_code=200)
+
+
+def _collected(stream: Any) -> list[Any]:
+    try:
+        return list(stream)
+    except GraphkitError:
+        raise
+    except BaseException as exc:
+        if not is_failure(exc):
+            raise
+        raise StepError(f"the answer broke off: {told(exc)}") from exc
 
 
 def to_json(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -115,7 +115,7 @@ class Merge(LibraryStep):
         self._lock = threading.Lock()
         self._acquire, self._release = self._lock.acquire, self._lock.release
         # Both in the order of their first parts, so that the oldest is found first.
-        self._joins: dict[Hashable, list[Any]] = {}
+        self._joins: dict[Hashable, dict[Any, Any]] = {}
         self._since: dict[Hashable, float] = {}
         # How many parts of evicted joins may still come; the oldest are forgotten first.
         self._gone: dict[Hashable, int] = {}
@@ -123,28 +123,40 @@ class Merge(LibraryStep):
 
     def do_event(self, event: Any) -> Any:
         """Take one part; return what the parts make together when it is the last, else nothing."""
+        if self._expected == 1:
+            return self._merged([event])
         key = self._key_of(event) if self._by_id else self._checked_key(event)
         # Not a with block: for so short a stretch it would take as long as the join itself.
         self._acquire()
         try:
             join = self._joins.get(key)
-            if join is not None:
-                join.append(event)
-                if len(join) != self._expected:
-                    return NOTHING
-                self._remove(key)
-                evicted = None
-            else:
+            evicted = None
+            if join is None:
                 join, evicted = self._begin(key, event)
+            if join is not None:
+                # of requests that share a join it does not matter from which branches the parts come
+                slot = (event._branch if type(key) is JoinScope else None) or len(join)
+                if slot in join:
+                    raise self._doubled(slot)
+                join[slot] = event
+                if len(join) != self._expected:
+                    join = None
+                else:
+                    self._remove(key)
+                    if type(key) is JoinScope:
+                        key.done.add(id(self))
         finally:
             self._release()
         if evicted is not None:
-            self._report([evicted], f"{self.max_behind} newer ones wait (max_behind)", 503)
+            self._report([evicted])
         if join is None:
             return NOTHING
-        join.sort(key=_IN_ORDER)
-        event._order = join[-1]._order  # what goes on stands where the last branch does, whichever came last
-        result = self.merge(join if self._full_event else [part.body for part in join])
+        parts = sorted(join.values(), key=_IN_ORDER)
+        event._order = parts[-1]._order  # what goes on stands where the last branch does, whichever came last
+        return self._merged(parts)
+
+    def _merged(self, parts: list[Any]) -> Any:
+        result = self.merge(parts if self._full_event else [part.body for part in parts])
         return result if type(result) in PLAIN_TYPES else then(result, _emitted)
 
     def merge(self, events: list[Any]) -> Any:
@@ -189,11 +201,9 @@ class Merge(LibraryStep):
             else:
                 now = self._clock()
                 keys = [key for key, since in self._since.items() if since + (self.timeout_s or 0) <= now]
-            evicted = [self._evict(key) for key in keys]
-        if expired_only:
-            self._report(evicted, f"{self.timeout_s} s are over (timeout_s)", 504)
-        else:
-            self._report(evicted, "the graph was drained", 503)
+            why = f"{self.timeout_s} s are over (timeout_s)" if expired_only else "the graph was drained"
+            evicted = [self._evict(key, why, 504 if expired_only else 503) for key in keys]
+        self._report(evicted)
         return NOTHING
 
     def give_up(self, scope: JoinScope, report: bool) -> tuple[int, int] | None:
@@ -217,17 +227,18 @@ class Merge(LibraryStep):
         with self._lock:
             self.evicted += 1
         if report:
-            self._report([(scope, join)], "its request is over", 500)
+            self._report([(join[0], self._given_up(scope, join, "its request is over"))])
         return len(join), self._expected
 
     def forget(self, scope: JoinScope) -> list[Any] | None:
         """Drop the join of a run, if one waits, and return its parts. Nothing is counted: the run itself has failed."""
-        # Looked at without the lock, since nothing else puts anything there any more.
+        # Looked at without the lock, since nothing else puts anything there any more; evicted ones are in both for
+        # a moment.
         if scope not in self._joins and scope not in self._gone:
             return None
         with self._lock:
             self._gone.pop(scope, None)
-            return self._remove(scope) if scope in self._joins else None
+            return list(self._remove(scope).values()) if scope in self._joins else None
 
     def waiting_text(self, event: Any) -> str:
         """Return why nothing went on, for the record of a run."""
@@ -252,23 +263,31 @@ class Merge(LibraryStep):
         plain = self._by_id and not self._full_event and type(self).do_event is Merge.do_event
         return self._expected if plain else None
 
-    def _begin(self, key: Hashable, event: Any) -> tuple[list[Any] | None, tuple[Hashable, list[Any]] | None]:
-        """Take the first part of a join, with the lock held.
+    def _begin(self, key: Hashable, event: Any) -> tuple[dict[Any, Any] | None, tuple[Any, str] | None]:
+        """Begin a join for its first part, with the lock held.
 
-        Returns the join if that completes it, and the one that had to make room, if one had to.
+        Returns the join, ``None`` if it was given up before; and what to report if another one had to make room.
         """
         if self._expected is None:
             raise GraphError("Merge needs expected_num_events when it stands in no graph")
-        if self._expected == 1:
-            return [event], None
+        if type(key) is JoinScope and id(self) in key.done:
+            raise self._doubled(event._branch)
         if self._gone and key in self._gone:
             self._count_late(key, event)
             return None, None
-        self._joins[key] = [event]
+        join = self._joins[key] = {}
         if self.timeout_s is not None:
             self._since[key] = self._clock()
-        crowded = len(self._joins) > self.max_behind and (self._bounds_runs or not isinstance(key, JoinScope))
-        return None, self._evict(next(iter(self._joins))) if crowded else None
+        if len(self._joins) <= self.max_behind or not (self._bounds_runs or type(key) is not JoinScope):
+            return join, None
+        return join, self._evict(next(iter(self._joins)), f"{self.max_behind} newer ones wait (max_behind)", 503)
+
+    def _doubled(self, branch: Any) -> StepError:
+        came = f"from {branch!r}" if isinstance(branch, str) else "from an error handler"
+        return StepError(
+            f"a second part of one event came {came}; a join takes one from each step before it. Where a step brings "
+            f"several, say how many parts there are in all (expected_num_events), or join by a key (key_path)"
+        )
 
     def _key_of(self, event: Any) -> Hashable:
         """Return what the parts of one event have in common: the run that they are in, or else the event's id."""
@@ -286,33 +305,38 @@ class Merge(LibraryStep):
         if not isinstance(key, JoinScope) and event._joins is not None:
             event._joins.lost = self, f"a part came too late for the join {key!r}, which had been given up", 503
 
-    def _evict(self, key: Hashable) -> tuple[Hashable, list[Any]]:
-        join = self._remove(key)
+    def _evict(self, key: Hashable, why: str, status: int) -> tuple[Any, str]:
+        """Give up a join, with the lock held; returns a part of it, and what to report."""
+        join = self._joins[key]
+        message = self._given_up(key, join.values(), why)
+        for part in join.values():
+            if part._joins is not None:
+                part._joins.lost = self, message, status
         self.evicted += 1
-        self._gone[key] = self._expected - len(join)  # type: ignore[operator]  # known since the join was opened
+        self._gone[key] = self._expected - len(join)  # type: ignore[operator]  # known since the join was begun
         if len(self._gone) > self._most_gone:
             del self._gone[next(iter(self._gone))]
-        return key, join
+        self._remove(key)
+        return next(iter(join.values())), message
 
-    def _remove(self, key: Hashable) -> list[Any]:
+    def _remove(self, key: Hashable) -> dict[Any, Any]:
         if self._since:
             self._since.pop(key, None)
         return self._joins.pop(key)
 
-    def _report(self, evicted: list[tuple[Hashable, list[Any]]], why: str, status: int) -> None:
+    def _given_up(self, key: Hashable, join: Collection[Any], why: str) -> str:
+        shown = next(iter(join)).id if isinstance(key, JoinScope) else key
+        return (
+            f"the join {shown!r} was given up with {len(join)} of {self._expected} parts, since {why}; the parts are "
+            f"dropped"
+        )
+
+    def _report(self, given_up: Iterable[tuple[Any, str]]) -> None:
         # Without the lock: an error stream may be slow.
-        for key, join in evicted:
-            shown = join[0].id if isinstance(key, JoinScope) else key
-            message = (
-                f"the join {shown!r} was given up with {len(join)} of {self._expected} parts, since {why}; the parts "
-                f"are dropped"
-            )
-            for part in join:
-                if part._joins is not None:
-                    part._joins.lost = self, message, status
+        for part, message in given_up:
             if self.context is not None:
                 self.context.logger.warning(f"step {self.name!r}: {message}")
-                self.context.push_error(join[0], message, source=self.name)
+                self.context.push_error(part, message, source=self.name)
 
     def _checked_key(self, event: Any) -> Hashable:
         key = self.get_join_key(event)

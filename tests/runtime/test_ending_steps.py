@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from graphkit import GraphServer, RunCancelled, StepError, V2ModelServer, VotingEnsemble, new_flow, new_router
+from graphkit import Event, GraphServer, RunCancelled, StepError, V2ModelServer, VotingEnsemble, new_flow, new_router
 
 TASKS_TELL = sys.version_info >= (3, 11)
 
@@ -90,6 +90,24 @@ def test_the_loop_survives_a_task_of_a_step_that_exits() -> None:
         assert server.test(body=1) == 1
 
 
+@pytest.mark.parametrize("what", [SystemExit("usage"), ValueError("usage"), asyncio.CancelledError("usage")])
+def test_a_step_that_ends_between_chunks_fails_where_they_are_collected(what: BaseException) -> None:
+    def chunks(body: Any) -> Any:
+        yield 1
+        raise what
+
+    graph = new_flow()
+    graph.to(chunks, name="bad")
+    server = mock(graph)
+    server.init()
+    answers = [server.run(Event(1)), server.test(body=1, get_body=False, silent=True)]
+    if TASKS_TELL or not isinstance(what, asyncio.CancelledError):
+        answers.append(asyncio.run(server.run_async(Event(1))))
+    for answer in answers:
+        told = f"the answer broke off: {type(what).__name__}: usage"
+        assert (answer.status_code, answer.body) == (500, told)
+
+
 def test_an_interrupt_that_a_step_raises_reaches_the_caller_and_the_loop_survives() -> None:
     async def interrupt(body: Any) -> Any:
         await asyncio.sleep(0)
@@ -161,8 +179,6 @@ def test_its_handler_takes_that_and_a_cancelled_request_has_none(new_graph: Any,
 
     async def cancelled() -> None:
         begun.clear()
-        from graphkit import Event
-
         task = asyncio.create_task(server.run_async(Event(1)))
         while not begun.is_set():
             await asyncio.sleep(0.002)

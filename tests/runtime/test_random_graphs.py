@@ -17,6 +17,7 @@ from graphkit import Event, FlowStep, GraphError, GraphServer, Merge, new_flow
 PLAIN = ("plain", "event", "path", "shaky", "filter", "router")
 AWAITED = ("async", "promise", "event_async", "shaky_async")
 EVENT_ID = "the-event"
+DOUBLED = "a branch brings a second part"
 INCOMPLETE = "a join that the answer lies behind waits in vain"
 
 
@@ -81,13 +82,15 @@ class Naive:
     def __init__(self, flow: Flow, calls: list[Any]) -> None:
         self.flow, self.calls = flow, calls
         self.offers: list[tuple[int, Any]] = []
-        # of each join, and of each of the several events that a step before it has made of one
-        self.parts: dict[tuple[Any, ...], list[Any]] = {}
+        # of each join, and of each time that a step before it has sent something on
+        self.parts: dict[tuple[Any, ...], dict[Any, Any]] = {}
+        self.whole: set[tuple[Any, ...]] = set()
+        self.times = 0
         self.ends, self.answering = ends_of(flow)
 
     def answer(self, body: Any) -> Any:
         starts = [s.name for s in self.flow.steps.values() if not s.after and not s.kind.startswith("handler")]
-        self.fan(starts, body, False, ())
+        self.fan(starts, body, False, (), "")
         if self.offers:
             return min(self.offers, key=lambda offer: offer[0])[1]
         if any(self.leads_to_answer(key[0]) for key, parts in self.parts.items() if parts):
@@ -116,36 +119,42 @@ class Naive:
         after += [*step.before, *filter(None, [step.on_error])]
         return name == to or any(self.leads(other, to) for other in after)
 
-    def fan(self, names: list[str], body: Any, caught: bool, items: tuple[tuple[str, int], ...]) -> None:
+    def fan(self, names: list[str], body: Any, caught: bool, items: tuple[tuple[str, int], ...], source: str) -> None:
         bodies = [body, *(copy.deepcopy(body) for _ in names[1:])]
         for name, own in zip(names, bodies, strict=False):
-            self.go(self.flow.steps[name], own, caught, items)
+            self.go(self.flow.steps[name], own, caught, items, source)
 
-    def go(self, step: Drawn, body: Any, caught: bool, items: tuple[tuple[str, int], ...]) -> None:
+    def go(self, step: Drawn, body: Any, caught: bool, items: tuple[tuple[str, int], ...], source: str) -> None:
         try:
-            results = self.call(step, body, items)
+            results = self.call(step, body, items, source)
         except Broken:
             handler = step.on_error or (None if caught else self.flow.catch)
             if handler is None:
                 raise
-            self.go(self.flow.steps[handler], body, caught or handler == self.flow.catch, items)
+            self.go(self.flow.steps[handler], body, caught or handler == self.flow.catch, items, step.name)
             return
         followers = list(step.before) or [s.name for s in self.flow.steps.values() if step.name in s.after]
-        for number, result in enumerate(results):
+        for result in results:
+            self.times += 1
             if step.name == self.answering:
                 self.offers.append((1, result))
             elif step.kind.startswith("handler") and not followers:
                 self.offers.append((0 if step.name == self.flow.catch else 2, result))
-            self.fan(followers, result, caught, (*items, (step.name, number)) if len(results) > 1 else items)
+            self.fan(followers, result, caught, (*items, (step.name, self.times)), step.name)
 
-    def call(self, step: Drawn, body: Any, items: tuple[tuple[str, int], ...]) -> list[Any]:
+    def call(self, step: Drawn, body: Any, items: tuple[tuple[str, int], ...], source: str) -> list[Any]:
         if step.kind == "merge":
             key = (step.name, *(item for item in items if not self.passes(step.name, item[0])))
-            parts = self.parts.setdefault(key, [])
-            parts.append(body)
+            parts = self.parts.setdefault(key, {})
+            # a handler stands for the branch that failed
+            slot = len(parts) if self.flow.steps[source].kind.startswith("handler") else source
+            if slot in parts or key in self.whole:
+                raise Broken(DOUBLED)
+            parts[slot] = body
             if len(parts) < len(step.after):
                 return []
-            return [join(self.parts.pop(key))]
+            self.whole.add(key)
+            return [join(list(self.parts.pop(key).values()))]
         if step.inner is not None:
             return [Naive(step.inner, self.calls).answer(body)]
         self.calls.append((step.name, str(body)))
@@ -329,7 +338,8 @@ def in_one_way(way: str, engine: str, flow: Flow) -> tuple[Any, list[Any]]:
     server.wait_for_completion()
     if getattr(answer, "status_code", 200) >= 300:
         why = answer.body.rpartition("Broken: ")[2]
-        return ("failed", INCOMPLETE if "parts of this event" in why else why), calls
+        why = INCOMPLETE if "parts of this event" in why else why
+        return ("failed", DOUBLED if "a second part of one event" in why else why), calls
     return answer, calls
 
 

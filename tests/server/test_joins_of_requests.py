@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from graphkit import Event, FlowStep, GraphServer, Response, StepError, new_flow
+from graphkit import Event, FlowStep, GraphServer, Merge, Response, StepError, new_flow
 from graphkit.streams.memory import MemoryStream
 
 SOON_S = 20
@@ -159,6 +160,96 @@ def test_each_of_several_events_has_joins_of_its_own() -> None:
         got.clear()
         run(body=[0, 1, 2, 3])
         assert sorted(got, key=lambda body: body["a"]) == [both(i) for i in range(4)]
+
+
+def test_branches_behind_a_step_that_is_reached_twice_are_joined_each_time_by_themselves() -> None:
+    def waits(name: str, **seconds: float) -> Any:
+        async def wait(body: Any) -> Any:
+            await asyncio.sleep(seconds.get(body.get("of", ""), seconds.get("always", 0)))
+            return {"of": name} if name in "ab" else {name: body["of"]}
+
+        return wait
+
+    graph = new_flow()
+    graph.to(waits("a", always=0.02), name="a")
+    graph.to(waits("b"), name="b")
+    graph.add_step(name="c", handler="(event)", after=["a", "b"])
+    graph.add_step(waits("d", always=0.01), name="d", after="c")
+    graph.add_step(waits("e", a=0.05, b=0.08), name="e", after="c")
+    got: list[Any] = []
+    graph.add_step("Merge", name="join", after=["d", "e"]).to(name="end", handler=got.append)
+    server = graph.to_mock_server()
+    for run in (lambda: server.test(body={}), lambda: at_once(server, [Event({})])):
+        got.clear()
+        run()
+        assert sorted(got, key=str) == [{"d": "a", "e": "a"}, {"d": "b", "e": "b"}]
+    assert join_of(server).pending == 0
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_second_part_from_one_branch_fails_whatever_comes_first(later: bool) -> None:
+    async def wait(body: Any) -> Any:
+        await asyncio.sleep(0.01)
+        return body
+
+    graph = new_flow()
+    start = graph.to(name="start", handler="(event)")
+    rows = start.to("FlatMap", "rows", _fn="([{'a': 1}, {'a': 2}])")
+    (rows if later else start).to(wait, name="waits")
+    after = ["waits", "b"] if later else ["rows", "waits"]
+    if later:
+        start.to(name="b", handler="({'b': 1})")
+    graph.add_step("Merge", name="join", after=after).respond()
+    server = graph.to_mock_server()
+    told = f"step 'join': a second part of one event came from {'waits' if later else 'rows'!r}; a join takes one from"
+    for _ in range(2):
+        with pytest.raises(StepError, match=told):
+            server.test(body={})
+        (answer,) = at_once(server, [Event({})])
+        assert (answer.status_code, answer.body.startswith(told)) == (500, True)
+    assert join_of(server).pending == 0
+
+
+def test_a_join_of_one_step_lets_all_through() -> None:
+    graph = new_flow()
+    graph.to(name="a", handler="({'a': 1})")
+    graph.to(name="b", handler="({'b': 1})")
+    graph.add_step(name="both", handler="(event)", after=["a", "b"])
+    got: list[Any] = []
+    graph.add_step("Merge", name="join", after="both").to(name="end", handler=got.append)
+    graph.to_mock_server().test(body={})
+    assert got == [{"a": 1}, {"b": 1}]
+
+
+def test_every_request_whose_time_is_over_is_told_however_slow_the_error_stream_is() -> None:
+    class Slow(MemoryStream):
+        def push(self, *args: Any, **kwargs: Any) -> Any:
+            time.sleep(0.3)
+            return super().push(*args, **kwargs)
+
+    async def hangs(body: Any) -> Any:
+        await asyncio.sleep(0.3)
+        return {"b": 1}
+
+    server = joined(slow=hangs, timeout_s=0.05)
+    server._error_stream_object = Slow("memory://slow-errors")
+    assert [answer.status_code for answer in at_once(server, [Event({"x": i}) for i in range(4)])] == [504] * 4
+    server.wait_for_completion()
+
+
+class Busy(Merge):
+    def merge(self, events: list[Any]) -> Any:
+        return Response(body="busy", status_code=201)
+
+
+def test_a_join_may_answer_the_request(graph: Any) -> None:
+    graph.to(name="a", handler="({'a': 1})")
+    graph.to(name="b", handler="({'b': 1})")
+    graph.add_step(Busy, name="join", after=["a", "b"]).to(name="end", handler="({'end': 1})")
+    server = graph.to_mock_server()
+    server.init()
+    for answer in (server.test(body={}), server.run(Event({}), get_body=True), at_once(server, [Event({})])[0]):
+        assert (answer.body, answer.status_code) == ("busy", 201)
 
 
 def test_what_several_events_bring_is_joined_where_the_join_is_not_behind_them_alone() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from graphkit.build.flow import RootFlowStep
 from graphkit.core import jsonlike
 from graphkit.core.current import CURRENT_EVENT
-from graphkit.core.errors import FAILURES, GraphkitError, MissingExtra, told
+from graphkit.core.errors import GraphkitError, MissingExtra, is_failure, told
 from graphkit.core.event import Event, Trigger
 from graphkit.core.yielded import is_stream
 from graphkit.runtime.bound import is_response
@@ -371,7 +371,10 @@ class App:
                     return Answer(200, jsonlike.encode(await chunks.collect()))
             except Late:
                 raise
-            except FAILURES as exc:  # nothing has been sent yet
+            except BaseException as exc:
+                if not is_failure(exc):
+                    raise
+                # nothing has been sent yet
                 return refusal(getattr(exc, "status", 500), self._told(exc))
             own = [] if response is None else header_pairs(response.headers or {})
             head = [(b"content-type", form.content_type), (b"cache-control", b"no-store"), *self._extra(headers, own)]

@@ -11,7 +11,7 @@ from types import AsyncGeneratorType
 from typing import Any
 
 from graphkit.core import jsonlike
-from graphkit.core.errors import FAILURES
+from graphkit.core.errors import is_failure
 from graphkit.server.http.deadline import Late, within
 from graphkit.server.http.threads import Threads
 from graphkit.server.http.wire import Receive, Send, is_sendable
@@ -120,7 +120,10 @@ class Chunks:
                 if listener.done():
                     return
                 await send({"type": "http.response.body", "body": form.write(chunk), "more_body": True})
-        except FAILURES as exc:  # goes to the client, and to the log
+        except BaseException as exc:
+            if not is_failure(exc):
+                raise
+            # it goes to the client, and to the log
             told = tell(exc)
             if form.write_failure is None:
                 return
