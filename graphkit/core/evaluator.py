@@ -17,6 +17,7 @@ import simpleeval
 
 from graphkit.core.errors import choices, nearest
 from graphkit.core.growth import MOST_IN_ALL, Growth
+from graphkit.core.reach import why_not
 
 _BUILTINS: Mapping[str, Callable[..., Any]] = {
     function.__name__: function
@@ -84,6 +85,7 @@ class Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc]  # simp
             ast.Mult: growth.multiply,
             ast.Pow: growth.power,
             ast.Mod: growth.modulo,
+            **{kind: growth.compared(_OPERATORS[kind]) for kind in _COMPARING},
         }
         self.functions: dict[str, Any] = {}
         self.names: Mapping[str, Any] = {}
@@ -131,10 +133,21 @@ class Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc]  # simp
             raise Missing(f"looks up {key!r} in {_titled(container)}") from exc
 
     def _eval_attribute(self, node: Any) -> Any:
+        name = node.attr
+        if name.startswith(("_", "func_")) or name in REFUSED_ATTRIBUTES:
+            raise simpleeval.FeatureNotAvailable(f"the attribute {name!r} is not allowed")
+        owner = self._eval(node.value)
         try:
-            return super()._eval_attribute(node)
-        except simpleeval.AttributeDoesNotExist as exc:
-            raise Missing(f"found no {node.attr!r} in {_titled(self._eval(node.value))}") from exc
+            value = getattr(owner, name)
+        except (AttributeError, TypeError) as exc:
+            try:
+                value = owner[name]  # so that event.price reads an item, too
+            except (KeyError, TypeError, IndexError):
+                raise Missing(f"found no {name!r} in {_titled(owner)}") from exc
+        self._check_disallowed_items(value)
+        if why := why_not(owner, name, value):
+            raise simpleeval.FeatureNotAvailable(why)
+        return value
 
     def _eval_comprehension(self, node: Any) -> Any:
         try:
@@ -180,6 +193,7 @@ def _package(value: Any) -> str:
 
 _CONVERSIONS: Mapping[int, Callable[[Any], str]] = {ord("s"): str, ord("r"): repr, ord("a"): ascii}
 # by identity: not every callable can be hashed, and these live for ever
+_COMPARING = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn)
 _BUILTIN_IDS = frozenset(map(id, _BUILTINS.values()))
 _FORBIDDEN = frozenset(map(id, (*simpleeval.DISALLOW_FUNCTIONS, *_REFUSED_FUNCTIONS)))
 _METHODS = {node: method.__name__ for node, method in simpleeval.EvalWithCompoundTypes().nodes.items()}

@@ -6,7 +6,7 @@ of any size, and so may what functions of the user's own return.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import simpleeval
@@ -16,6 +16,9 @@ MOST_IN_ALL = 20_000_000
 _MOST_BITS = 1_000_000
 _SEQUENCES = (str, bytes, list, tuple)
 _SIZED = frozenset({str, bytes, bytearray, list, tuple, dict, set, frozenset})
+_NESTING = frozenset({list, tuple, dict, set, frozenset})
+#: Built-in functions that look at a container's own parts, and no further.
+_SHALLOW = (abs, all, any, bool, float, int, len, list, round, tuple)
 _CONTAINERS = tuple(_SIZED)
 #: Whose methods are looked at.
 _CHECKED = _SIZED | {int, bool, float}
@@ -78,6 +81,32 @@ class Growth:
         self.check_text_of(right, form.count("%"))
         return self.made(left % right)
 
+    # ---- comparisons ----------------------------------------------------------------------------------------
+
+    def compared(self, compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """Return a comparison that refuses containers which would take years, since they hold one another many times.
+
+        A list of lists that are all the same one is short, and compared one by one it is not.
+        """
+
+        def checked(left: Any, right: Any) -> Any:
+            if type(left) in _NESTING and type(right) in _NESTING:
+                for value in (left, right):
+                    self.check_unfolded(value)
+            return compare(left, right)
+
+        return checked
+
+    def check_unfolded(self, value: Any) -> None:
+        """Refuse a container that holds more than it looks like: 20 million parts, most of them again and again."""
+        known: dict[int, int] = {}
+        try:
+            size = _unfolded(value, known)
+        except RecursionError:
+            return  # what looks at it next ends in the same way
+        if size > MOST_IN_ALL and size > 10 * len(known):
+            self.spend(MOST_IN_ALL + 1)
+
     # ---- texts ----------------------------------------------------------------------------------------------
 
     def check_form(self, form: str) -> None:
@@ -117,10 +146,17 @@ class Growth:
         elif is_builtin:
             self._check_builtin(function, args, keywords)
         elif not (isinstance(of, type) and of in _CHECKED):
+            if getattr(function, "__name__", "") == "astype":
+                for form in (*args, *keywords.values()):
+                    self.check_form(form if isinstance(form, str) else "")  # such as of arrays of long texts
             return function(*args, **keywords)
         return self.made(function(*args, **keywords))
 
     def _check_builtin(self, function: Any, args: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+        if function not in _SHALLOW:
+            for value in args:
+                if type(value) in _NESTING:
+                    self.check_unfolded(value)
         if function is str and args:
             self.check_text_of(args[0])
         elif function is sum and args:
@@ -141,6 +177,8 @@ class Growth:
         if not isinstance(of, (str, bytes, bytearray)):
             for value in args:
                 self.made(value)  # such as of list.extend(), which returns nothing
+                if type(value) in _NESTING:
+                    self.check_unfolded(value)  # such as of list.index(), which compares
             return
         first = args[0] if args else None
         if name in _PADDING:
@@ -170,6 +208,19 @@ class Growth:
 def _check_length(length: int) -> None:
     if length > MOST_CHARACTERS:
         raise simpleeval.IterableTooLong(f"the result would be longer than {MOST_CHARACTERS} characters or items")
+
+
+def _unfolded(value: Any, known: dict[int, int]) -> int:
+    """Return of how many parts a container is, each counted as often as it is met; ``known`` by the parts' ids."""
+    size = known.get(id(value))
+    if size is None:
+        known[id(value)] = 1  # one that holds itself is refused by what compares it
+        size = len(value)
+        for part in _parts(value):
+            if type(part) in _NESTING:
+                size += _unfolded(part, known)
+        known[id(value)] = size
+    return size
 
 
 def _parts(container: Any) -> Iterator[Any]:

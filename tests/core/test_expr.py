@@ -315,6 +315,14 @@ def test_what_a_notebook_puts_into_the_namespace_is_refused(module):
         "(round(5, -10 ** 9))",
         "(round(5, ndigits=-10 ** 9))",
         "([event3.split('a') for i in 'b' * 9999])",
+        "([[[[0] * 1000] * 1000] * 1000] * 1000 == [[[[0] * 1000] * 1000] * 1000] * 1000)",
+        "([[[0] * 1000] * 1000] * 1000 < [[[0] * 1000] * 1000] * 1000)",
+        "([[[0] * 1000] * 1000] * 1000 in [[[[0] * 1000] * 1000] * 1000])",
+        "(max([[[[0] * 1000] * 1000] * 1000] * 2))",
+        "(set([(((0,) * 1000,) * 1000,) * 1000]))",
+        "([[[[0] * 1000] * 1000] * 1000].index([[[0] * 1000] * 1000] * 1000))",
+        "(round(10 ** 5000, -10 ** 9))",
+        "('a\\ta'.expandtabs(tabsize=10 ** 9))",
     ],
 )
 def test_what_would_fill_the_memory_or_take_years_is_refused(text):
@@ -328,6 +336,11 @@ def test_large_events_and_what_functions_of_the_users_make_of_them_are_not_count
     assert run("(len(many(30)) + len(again.much()))", 1, many=lambda n: [0] * n * 10**6, again=Makes()) == 60_000_000
     assert run("(event[1:3])", text) == "aa"
     assert len(run("(str(event))", list(range(200_000)))) > 10**6
+
+
+def test_large_values_that_hold_nothing_twice_are_compared():
+    rows = [[i, [i]] for i in range(300_000)]
+    assert run("(event['a'] == event['b'])", {"a": rows, "b": [list(row) for row in rows]}) is True
 
 
 class Makes:
