@@ -111,7 +111,15 @@ class TrustError(GraphError):
 
 
 class StepError(GraphkitError, RuntimeError):
-    """An event could not be answered; ``__cause__`` holds the step's own exception."""
+    """An event could not be answered; ``__cause__`` holds the step's own exception.
+
+    Attributes
+    ----------
+    of_answer
+        All steps have done what they should, and the answer cannot be sent.
+    """
+
+    of_answer: bool = False
 
 
 class BadRequest(StepError, ValueError):

@@ -93,6 +93,31 @@ def decode(data: bytes | str) -> Any:
     return msgspec.json.decode(data)
 
 
+def place_of(value: Any) -> str:
+    """Return where in an answer the first value stands that cannot be written; an empty text if it is all of it.
+
+    >>> place_of({"outputs": [1, object()]})
+    "['outputs'][1]"
+    """
+    place = ""
+    for _ in range(_DEEPEST_PLACE):
+        items = value.items() if type(value) is dict else enumerate(value) if type(value) in (list, tuple) else ()
+        found = next(((key, item) for key, item in items if not _is_writable(item)), None)
+        if found is None:
+            break
+        key, value = found
+        place += f"[{key!r}]"
+    return place
+
+
+def _is_writable(value: Any) -> bool:
+    try:
+        encode(value)
+    except TypeError:
+        return False
+    return True
+
+
 def why_not(data: bytes | str, exc: Exception) -> str:
     """Return why text is no usable JSON, given what decoding it raised.
 
@@ -193,6 +218,7 @@ def _shown(value: Any) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+_DEEPEST_PLACE = 20
 #: What msgspec raises for values that it knows and yet cannot write: lone surrogates, loops.
 _REFUSALS = (OverflowError, RecursionError, ValueError, msgspec.MsgspecError)
 _KNOWN = PLAIN_TYPES - {complex}

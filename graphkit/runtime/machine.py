@@ -17,7 +17,7 @@ from graphkit.core.errors import StepError, is_failure
 from graphkit.core.event import Event
 from graphkit.runtime.answers import RANK_ENDED, Answers, answer_of
 from graphkit.runtime.bound import BoundStep, is_response
-from graphkit.runtime.failures import Answered, message_of, named, uncopyable
+from graphkit.runtime.failures import Answered, message_of, named, retold, uncopyable
 from graphkit.runtime.program import Program, Segment
 from graphkit.runtime.run import Run
 
@@ -242,6 +242,10 @@ def _recover(
     if step is None:
         step, body, event = _failed(segment, exc, body, event, run)
     error = named(exc, step.path, step.function)
+    if step.kind == "error_step" and event.error:
+        # what it was to handle must not be hidden by its own failure
+        told = f"{error.message} (while it handled step {event.origin_state!r}: {[*event.error.values()][-1]})"
+        error = retold(error, told)
     handler = program.handlers.get(step.path)
     if handler is None and not caught:
         handler = program.catch

@@ -274,12 +274,17 @@ def to_json(value: Any) -> str:
     try:
         return jsonlike.encode(value).decode()
     except TypeError as exc:
-        raise unsendable(exc) from exc
+        raise unsendable(exc, value) from exc
 
 
-def unsendable(exc: TypeError) -> StepError:
-    """Return the error of an answer that holds something of a type which cannot be sent."""
-    return StepError(f"the answer cannot be sent: {exc}")
+def unsendable(exc: TypeError, answer: Any) -> StepError:
+    """Return the error of an answer that holds something of a type which cannot be sent; it tells where."""
+    model = answer.get("model_name") if type(answer) is dict else None
+    whose = f"the answer of model {model!r}" if isinstance(model, str) else "the answer"
+    place = jsonlike.place_of(answer)
+    error = StepError(f"{whose} cannot be sent: {exc}{f', at {place}' if place else ''}")
+    error.of_answer = True
+    return error
 
 
 def _with_text(response: Any, response_class: Any) -> Any:

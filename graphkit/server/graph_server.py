@@ -226,6 +226,9 @@ class GraphServer(PlayMixin, WorkMixin):
             plain, exc = exc, BadRequest(why)
             exc.__cause__ = plain
         error = self._concealed(exc, event)
+        if isinstance(exc, StepError) and exc.of_answer and exc.step is None and (step := self._answering_step()):
+            plain, error = error, StepError(f"step {step!r}: {error.message}", step=step)
+            error.__cause__ = plain.__cause__
         if why := dataplane.no_json(event):
             # a step that got text where it wanted a dict fails on that, and says nothing of the bracket that is missing
             plain, error = error, retold(error, f"{error.message}; {why}")
@@ -233,6 +236,11 @@ class GraphServer(PlayMixin, WorkMixin):
         if self._on_failure is not None:
             self._on_failure(error)
         return error
+
+    def _answering_step(self) -> str | None:
+        """Return the step whose result is the answer; ``None`` where an error handler may have given it."""
+        flow = None if self._bound is None else self._bound.plan.flows[""]
+        return None if flow is None or flow.handlers or flow.catch is not None else flow.answer
 
     def _concealed(self, exc: GraphkitError, event: Any) -> StepError:
         concealed = self._secrets.conceal(exc)

@@ -138,6 +138,20 @@ def test_a_handler_in_a_branch_concerns_that_branch_alone(new_graph: Any, ask: A
     assert ask(mock(graph), 1) == [2, 101]
 
 
+@pytest.mark.parametrize("whose", ["step", "graph"])
+def test_a_handler_that_fails_does_not_hide_what_it_was_to_handle(new_graph: Any, ask: Any, whose: str) -> None:
+    def worse(body: Any) -> Any:
+        raise KeyError("worse")
+
+    graph = new_graph()
+    step = graph.to(name="bad", handler=fail)
+    (step if whose == "step" else graph).error_handler("catch", handler=worse)
+    with pytest.raises(StepError) as caught:
+        ask(mock(graph), 1)
+    told = "step 'catch' failed: KeyError: 'worse' (while it handled step 'bad': ValueError: no 1)"
+    assert caught.value.message == told
+
+
 def test_a_handler_that_leads_nowhere_answers_only_where_the_answering_step_is_not_reached(
     new_graph: Any, ask: Any
 ) -> None:

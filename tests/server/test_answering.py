@@ -239,6 +239,17 @@ def test_an_answer_that_has_no_json_form_is_an_error(serve: Serve, value: Any, n
     assert server.test(body=1, get_body=False).body == '{"fine":1}'
 
 
+def test_an_answer_that_cannot_be_sent_tells_whose_it_is_and_where(serve: Serve) -> None:
+    server = serve(lambda x: {"a": [1, {"b": object()}]})
+    with pytest.raises(StepError) as caught:
+        server.test(body=1, get_body=False)
+    (name,) = server.graph.steps
+    assert caught.value.step == name
+    assert caught.value.message == (
+        f"step {name!r}: the answer cannot be sent: a value of type object cannot be written as JSON, at ['a'][1]['b']"
+    )
+
+
 def test_a_response_of_a_step_is_the_answer_in_both_forms(serve: Serve) -> None:
     response = Response({"X-Rate": "5"}, "busy", "text/html", 203)
     server = serve(lambda x: response)

@@ -102,7 +102,8 @@ BAD: dict[str, tuple[dict[str, Any], type[StepError], int, str | None]] = {
     "model that did not load, ready": ({"path": "broken/ready", "method": "GET"}, StepError, 408, None),
     "a step that raises": ({"path": "m/infer", "body": {"inputs": ["raise"]}}, StepError, 500, "ZeroDivisionError: no"),
     "what cannot be sent": (
-        {"path": "m/infer", "body": {"inputs": ["odd"]}, "get_body": False}, StepError, 500, "type object",
+        {"path": "m/infer", "body": {"inputs": ["odd"]}, "get_body": False}, StepError, 500,
+        "the answer of model 'm' cannot be sent: a value of type object",
     ),
     "a model of the body that is no text": ({"path": "/", "body": {**GOOD, "model": 5}}, BadRequest, 400, "model"),
     "an operation that is no text": (

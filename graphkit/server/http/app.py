@@ -354,7 +354,7 @@ class App:
                 return Answer(200, jsonlike.encode(result))
             return _of_response(dataplane.encode(result))
         except (GraphkitError, TypeError) as exc:
-            error = exc if isinstance(exc, GraphkitError) else dataplane.unsendable(exc)
+            error = exc if isinstance(exc, GraphkitError) else dataplane.unsendable(exc, result)
             shown, as_json = self.server._presentable(error, event), dataplane.wants_json_errors(event)
             return _of_response(self.server._error_response(shown, None, as_json))
 
