@@ -53,7 +53,7 @@ class Held:
             self.text = PLACEHOLDER + name
 
     def current(self, namespace: Mapping[str, Any]) -> Any:
-        """Return what the name means now, else the object that was given.
+        """Return what the name means now, else what it meant last, which was given or defined since.
 
         ``namespace`` is the server's: an object that no one else held by name is followed there, once it stands there.
         """
@@ -61,7 +61,10 @@ class Held:
             self.home = namespace
         if self.home is None:
             return self.value
-        return self.home.get(self.name, self.value)
+        value = self.home.get(self.name, self.value)
+        if callable(value):
+            self.value = value  # a name that is deleted does not bring back what was replaced long ago
+        return value
 
     def __repr__(self) -> str:
         return f"Held({self.text!r})"

@@ -134,10 +134,15 @@ class VotingEnsemble(ParallelRun):
         Raises
         ------
         GraphError
-            If weights are negative, not finite, all zero, or for unknown models; it names them all.
+            If weights are negative, not finite, all zero, or for unknown models, which it names all; or if a route has
+            the ensemble's own name.
         """
         super().post_init(mode, **kwargs)
         check_weights(self.weights, self.routes, self._who)
+        if self.name in self.routes:
+            raise GraphError(
+                f"{self._who} has a route of its own name, so that a path with it could mean either; rename one of them"
+            )
 
     # ---- what subclasses override ---------------------------------------------------------------------------
 

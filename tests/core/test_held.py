@@ -50,6 +50,21 @@ def test_a_function_whose_name_was_deleted_stays_what_it_was():
     assert held.current({}) is work
 
 
+def test_what_was_replaced_does_not_come_back_when_the_name_is_deleted():
+    def first():
+        pass
+
+    def second():
+        pass
+
+    namespace = {"first": first}
+    held = Held(first, namespace)
+    namespace["first"] = second
+    assert held.current(namespace) is second
+    del namespace["first"]
+    assert held.current(namespace) is second
+
+
 def test_a_function_of_a_module_is_written_by_its_path_and_followed_there(monkeypatch):
     held = Held(json.dumps, {})
     assert held.text == "json.dumps"

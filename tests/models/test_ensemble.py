@@ -264,6 +264,11 @@ def test_weights_that_make_no_sense_are_refused_when_the_graph_is_bound(ensemble
         ensemble_of({"a": 1, "b": 2}, weights=weights)
 
 
+def test_a_route_of_the_ensembles_own_name_is_refused_when_the_graph_is_bound(ensemble_of):
+    with pytest.raises(GraphError, match=r"^ensemble 'both' has a route of its own name"):
+        ensemble_of({"a": 1, "both": 2}, name="both")
+
+
 def test_empty_inputs_have_empty_outputs(ask, ensemble_of):
     assert ask(ensemble_of({"a": 1, "b": 2}), {"inputs": []}, "infer").body["outputs"] == []
 
