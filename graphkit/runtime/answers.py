@@ -72,7 +72,7 @@ def answer_of(program: Program, event: Event, answers: Answers, run: Run) -> Any
             if scope.lost is not None and scope.lost[0] is step.object:
                 failure = _lost(step, *scope.lost[1:])
             elif came is not None:
-                failure = _incomplete(step, came, event, run)
+                failure = _incomplete(step, came[0], came[1], event, run)
     if failure is not None:
         raise failure
     if answered:
@@ -84,14 +84,16 @@ def _lost(step: BoundStep, message: str, status: int) -> StepError:
     return StepError(f"step {step.path!r}: {message}", step=step.path, status=status)
 
 
-def _incomplete(step: BoundStep, came: tuple[int, int], event: Event, run: Run) -> StepError:
+def _incomplete(step: BoundStep, parts: list[Event], expected: int, event: Event, run: Run) -> StepError:
     """Return the error of a join that waits in vain: the request is over, and the answer lies behind it."""
     prefix = step.path[: -len(step.name)]
-    missing = [name for name in step.after if run.trace is not None and not run.trace.has_run(prefix + name)]
+    came = {part._branch for part in parts}
+    # a handler's part may stand for any of them
+    missing = [] if None in came else [name for name in step.after if prefix + name not in came]
     silent = f": nothing came from {', '.join(map(repr, missing))}" if missing else ""
     error = StepError(
-        f"step {step.path!r} got {came[0]} of the {came[1]} parts of this event{silent}, so that there is no answer; "
-        f"where only some branches run, let the next step follow them all (after=[...]) without a Merge",
+        f"step {step.path!r} got {len(parts)} of the {expected} parts of this event{silent}, so that there is no "
+        f"answer; where only some branches run, let the next step follow them all (after=[...]) without a Merge",
         step=step.path,
     )
     if run.context is not None:

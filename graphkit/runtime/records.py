@@ -320,10 +320,6 @@ class Recorder:
             entry.traceback = where if self._secrets is None else self._secrets.redact(where)
             entry.result = entry.output = None
 
-    def has_run(self, path: str) -> bool:
-        """Return whether a step has run and did not fail."""
-        return any(entry.step.path == path and entry.error is None for entry in self._entries)
-
     def step_that_gave(self, result: Any) -> str | None:
         """Return the path of the step that returned this very object, the last one of them."""
         for entry in reversed(self._entries):

@@ -206,7 +206,7 @@ class Merge(LibraryStep):
         self._report(evicted)
         return NOTHING
 
-    def give_up(self, scope: JoinScope, report: bool) -> tuple[int, int] | None:
+    def give_up(self, scope: JoinScope, report: bool) -> tuple[list[Any], int] | None:
         """Give up the join of a run that has ended, since no part of it can come any more.
 
         Parameters
@@ -218,8 +218,8 @@ class Merge(LibraryStep):
 
         Returns
         -------
-        tuple of int, or None
-            How many parts came, and how many make a join; ``None`` where nothing waits.
+        tuple, or None
+            The parts that came, and how many make a join; ``None`` where nothing waits.
         """
         join = self.forget(scope)
         if join is None or self._expected is None:
@@ -228,7 +228,7 @@ class Merge(LibraryStep):
             self.evicted += 1
         if report:
             self._report([(join[0], self._given_up(scope, join, "its request is over"))])
-        return len(join), self._expected
+        return join, self._expected
 
     def forget(self, scope: JoinScope) -> list[Any] | None:
         """Drop the join of a run, if one waits, and return its parts. Nothing is counted: the run itself has failed."""

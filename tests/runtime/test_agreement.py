@@ -222,7 +222,14 @@ def chosen_before_a_join(graph: RootFlowStep) -> None:
     choice = graph.to(ToLeft)
     choice.to(name="left", handler=inc)
     choice.to(name="right", handler=double)
-    graph.add_step(Total, name="end", after=["left", "right"], expected_num_events=2)
+    graph.add_step(Total, name="end", after=["left", "right"], expected_num_events=3)
+
+
+def chosen_before_a_join_of_branches(graph: RootFlowStep) -> None:
+    choice = graph.to(ToLeft)
+    choice.to(name="left", handler=inc)
+    choice.to(name="right", handler=double)
+    graph.add_step(Total, name="end", after=["left", "right"])
 
 
 def nested(graph: RootFlowStep) -> None:
@@ -327,6 +334,13 @@ CASES: list[tuple[Callable[[RootFlowStep], None], Any, Any]] = [
     (responder_among_others, 1, 2),
 ]
 FAILURES: list[tuple[Callable[[RootFlowStep], None], Any, str, int]] = [
+    (
+        chosen_before_a_join_of_branches,
+        3,
+        "step 'end' got 1 of the 2 parts of this event: nothing came from 'right', so that there is no answer; where "
+        "only some branches run, let the next step follow them all (after=[...]) without a Merge",
+        500,
+    ),
     (unhandled, 1, "step 'fail' failed: ValueError: no 2", 500),
     (unhandled_later, 1, "step 'fail_later' failed: ValueError: no 2", 500),
     (unhandled_in_a_branch, 1, "step 'two' failed: ValueError: no 1", 500),

@@ -162,10 +162,7 @@ class NamesSteps:
 class StepNames:
     """Says which step of a request runs."""
 
-    __slots__ = ("_run",)
-
-    def __init__(self) -> None:
-        self._run: set[str] = set()
+    __slots__ = ()
 
     def enter(self, step: Any, given: Any, before: Any = None, *more: Any) -> NamedStep:
         """Note that a step runs from now on."""
@@ -183,7 +180,6 @@ class StepNames:
 
     def leave(self, entry: NamedStep, result: Any) -> None:
         """Note that the step around it runs again, if there is one."""
-        self._run.add(entry.step.path)
         self.paused(entry)
 
     def fail(self, entry: NamedStep, exc: BaseException) -> None:
@@ -192,10 +188,6 @@ class StepNames:
 
     def came(self, event: Any, source: Any) -> None:
         """Note nothing."""
-
-    def has_run(self, path: str) -> bool:
-        """Return whether a step has run and did not fail."""
-        return path in self._run
 
 
 def name_of(step: Any) -> str:

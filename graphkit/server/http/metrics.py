@@ -178,16 +178,14 @@ class Timed:
 class StepTimer:
     """Times the steps of one request."""
 
-    __slots__ = ("_errors", "_run", "_seconds")
+    __slots__ = ("_errors", "_seconds")
 
     def __init__(self, seconds: Any, errors: Any) -> None:
         self._seconds = seconds
         self._errors = errors
-        self._run: set[str] = set()
 
     def enter(self, step: Any, given: Any, before: Any = None, *more: Any) -> Timed:
         """Note that a step begins."""
-        self._run.add(step.path or step.name)
         return Timed(step, perf_counter())
 
     def leave(self, entry: Timed, result: Any) -> None:
@@ -206,10 +204,6 @@ class StepTimer:
 
     def came(self, event: Any, source: Any) -> None:
         """Note nothing: where an event comes from does not count."""
-
-    def has_run(self, path: str) -> bool:
-        """Return whether a step has run."""
-        return path in self._run
 
 
 def _forget_the_dead(forget: Callable[[int], None]) -> None:

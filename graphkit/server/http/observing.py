@@ -20,7 +20,7 @@ class Observer(Protocol):
     def trace(self, token: Any) -> Any:
         """Return what is told of every step of this request, ``None`` for nothing.
 
-        It has the methods ``enter``, ``leave``, ``fail``, ``came`` and ``has_run`` of
+        It has the methods ``enter``, ``leave``, ``fail`` and ``came`` of
         :class:`~graphkit.runtime.records.Recorder`; what ``enter`` returns has the attribute ``step``. If it has the
         methods ``paused`` and ``resumed``, it is told with that when a route waits, and goes on in what may be another
         task.
@@ -82,10 +82,6 @@ class Traces:
         """Tell that an event is on its way from a step to another one."""
         for trace in self._traces:
             trace.came(event, source)
-
-    def has_run(self, path: str) -> bool:
-        """Return whether a step has run."""
-        return any(trace.has_run(path) for trace in self._traces)
 
 
 def combined(traces: Sequence[Any]) -> Any:

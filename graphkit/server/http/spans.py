@@ -96,14 +96,13 @@ class StepSpan:
 class RequestSpan:
     """The span of a request, which is told of its steps; threads may share it."""
 
-    __slots__ = ("_open", "_run", "_spans", "around", "span")
+    __slots__ = ("_open", "_spans", "around", "span")
 
     def __init__(self, spans: Spans, span: Any, around: Any) -> None:
         self.span = span
         self.around = around
         self._spans = spans
         self._open: dict[int, StepSpan] = {}
-        self._run: set[str] = set()
 
     def enter(self, step: Any, given: Any, before: Any = None, *more: Any) -> StepSpan:
         """Begin the span of a step."""
@@ -141,7 +140,6 @@ class RequestSpan:
 
     def leave(self, entry: StepSpan, result: Any) -> None:
         """End the span of a step that has done its work."""
-        self._run.add(entry.step.path)
         self._end(entry, "ok")
 
     def fail(self, entry: StepSpan, exc: BaseException) -> None:
@@ -179,10 +177,6 @@ class RequestSpan:
 
     def came(self, event: Any, source: Any) -> None:
         """Note nothing: spans know no edges."""
-
-    def has_run(self, path: str) -> bool:
-        """Return whether a step has run and did not fail."""
-        return path in self._run
 
 
 def _load(module: str) -> Any:

@@ -51,9 +51,6 @@ class Watcher:
 
     def came(self, event: Any, source: Any) -> None: ...
 
-    def has_run(self, path: str) -> bool:
-        return True
-
 
 def test_several_observers_are_told_the_same() -> None:
     def add(body: int) -> int:
