@@ -21,10 +21,11 @@ class Answers:
     The best is that of the lowest rank, and among equals the first in declared order.
     """
 
-    __slots__ = ("order", "rank", "scopes", "value")
+    __slots__ = ("_number", "order", "rank", "scopes", "value")
 
     def __init__(self) -> None:
         self.scopes: list[JoinScope] = []
+        self._number = 1
         self.rank: int | None = None
         self.order: tuple[int, ...] = ()
         self.value: Any = None
@@ -42,12 +43,17 @@ class Answers:
         self.scopes.append(scope)
         return scope
 
-    def scope_of_item(self, program: Program, path: str, around: JoinScope | None) -> JoinScope | None:
-        """Return the scope of one of the events that the step at a path sends on in place of one."""
+    def scope_of_item(self, program: Program, path: str, around: JoinScope | None, number: int = 0) -> JoinScope | None:
+        """Return a scope for what the step at a path sends on.
+
+        ``number`` is the one that it had in the run which is replayed: what is sent on now must not get the same.
+        """
         inside = program.joins_behind(path)
         if around is None or not inside:
             return around
-        scope = JoinScope(program.joins_across, around, inside, (path, len(self.scopes)))
+        number = number or self._number
+        self._number = max(self._number, number + 1)
+        scope = JoinScope(program.joins_across, around, inside, (path, number))
         self.scopes.append(scope)
         return scope
 

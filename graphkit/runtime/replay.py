@@ -106,8 +106,8 @@ class Replay:
             items = arrival.event.items
             for end in range(1, len(items) + 1):
                 if items[:end] not in scopes:
-                    path, around = items[end - 1][0], scopes[items[: end - 1]]
-                    scopes[items[:end]] = answers.scope_of_item(program, path, around)
+                    path, number = items[end - 1]
+                    scopes[items[:end]] = answers.scope_of_item(program, path, scopes[items[: end - 1]], number)
             event._joins = scopes[items]
             source = self._bound.steps.get(arrival.source)
             event._branch = None if source is None or source.kind == "error_step" else source.path

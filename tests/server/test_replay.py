@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 from dataclasses import dataclass
 from typing import Any
@@ -274,6 +275,37 @@ def test_a_later_branch_that_failed_is_replayed_beside_the_ones_that_did_not(gra
     for _ in range(2):  # nothing of the failed run waits in the join
         record = server.replay(0, start="bad")
         assert (record.status, record.answer) == (200, {"x": 1, "l": 3, "r": 5})
+
+
+def test_a_replay_can_be_replayed_where_branches_part_and_meet_again_and_again(graph: Any) -> None:
+    first = graph.to(name="first", handler="(event)")
+    for side in "xy":
+        fork = first.to(name=side, handler="(event)")
+        fork.to(name=f"{side}1", handler=f"({{'{side}1': event}})")
+        fork.to(name=f"{side}2", handler=f"({{'{side}2': event}})")
+        graph.add_step("Merge", name=f"join_{side}", after=[f"{side}1", f"{side}2"])
+    graph.add_step("Merge", name="all", after=["join_x", "join_y"])
+    server = graph.to_mock_server()
+    answer = server.test(body=1)
+    assert answer == {"x1": 1, "x2": 1, "y1": 1, "y2": 1}
+    for start in ("x", "y", "x1", "first", "y", "x2", "all", "y1", "join_x"):
+        record = server.replay(-1, start)  # of the replay before
+        assert (record.status, record.answer) == (200, answer), start
+
+
+def test_a_replay_can_be_replayed_where_each_of_several_events_is_joined(graph: Any) -> None:
+    rows = graph.to("FlatMap", "rows", _fn="([1, 2, 3])")
+    rows.to(name="left", handler="({'l': event})")
+    rows.to(name="right", handler="({'r': event})")
+    graph.add_step("Merge", name="join", after=["left", "right"])
+    server = graph.to_mock_server()
+    server.test(body=0)
+    for start in ("left", "right", "left", "rows", "right", "join", "left"):
+        record = server.replay(-1, start)  # of the replay before
+        assert record.status == 200
+        told = [str(step.output) for step in record.steps if step.name == "join"]
+        joined = [ast.literal_eval(text) for text in told if not text.startswith("waits")]
+        assert sorted(joined, key=lambda body: body["l"]) == [{"l": n, "r": n} for n in (1, 2, 3)], start
 
 
 def test_each_of_several_events_is_sent_again(graph: Any, add: Any) -> None:
