@@ -7,6 +7,7 @@ of any size, and so may what functions of the user's own return.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import BuiltinFunctionType
 from typing import Any
 
 import simpleeval
@@ -14,8 +15,9 @@ import simpleeval
 MOST_CHARACTERS = 100_000
 MOST_IN_ALL = 20_000_000
 _MOST_BITS = 1_000_000
-_SEQUENCES = (str, bytes, list, tuple)
+_SEQUENCES = (str, bytes, bytearray, list, tuple)
 _SIZED = frozenset({str, bytes, bytearray, list, tuple, dict, set, frozenset})
+_LENGTHENED = (str, bytes, bytearray, int)
 _NESTING = frozenset({list, tuple, dict, set, frozenset})
 #: Built-in functions that look at a container's own parts, and no further.
 _SHALLOW = (abs, all, any, bool, float, int, len, list, round, tuple)
@@ -138,6 +140,13 @@ class Growth:
         of, given = getattr(function, "__self__", None), args
         if args and getattr(function, "__objclass__", None) in _CHECKED:
             of, given = args[0], args[1:]  # a method that was taken from its class, such as str.join
+        if isinstance(keywords.get("key"), BuiltinFunctionType) and isinstance(keywords["key"].__self__, _LENGTHENED):
+            raise simpleeval.FeatureNotAvailable("a method of a text or number is no key; use a function of your own")
+        if isinstance(of, (str, bytes, bytearray)) and function.__name__ == "join" and given:
+            given = (list(given[0]),)  # whatever it is, its parts are counted first
+            args = (*args[: len(args) - 1], *given)
+        elif is_builtin and function is sum and args:
+            args = (list(args[0]), *args[1:])
         if isinstance(of, _CONTAINERS):
             self._check_method(of, function.__name__, given, keywords)
         elif isinstance(of, int) and not is_builtin:
@@ -183,9 +192,10 @@ class Growth:
         first = args[0] if args else None
         if name in _PADDING:
             for width in (*args, *keywords.values()):
-                tabs = of.count("\t") + 1 if name == "expandtabs" and isinstance(of, str) else 1
+                tab = "\t" if isinstance(of, str) else b"\t"
+                tabs = of.count(tab) + 1 if name == "expandtabs" else 1  # type: ignore[arg-type]
                 _check_length(width * tabs if isinstance(width, int) else 0)
-        elif name == "replace" and len(args) > 1 and isinstance(args[1], (str, bytes)):
+        elif name == "replace" and len(args) > 1 and isinstance(args[1], (str, bytes, bytearray)):
             _check_length(len(args[1]) * of.count(first))  # type: ignore[arg-type]  # what it is the call says
         elif name == "join" and isinstance(first, (list, tuple)):
             _check_length(len(of) * len(first) + sum(len(part) for part in first if isinstance(part, (str, bytes))))

@@ -9,8 +9,8 @@ class JoinScope:
     Attributes
     ----------
     across
-        Whether the parts may come with several runs, since something in the flow holds some of them back; then they
-        are known by the event's id.
+        The ids of the joins whose parts may come with several runs, since something on the way to them holds some
+        back; then they are known by the event's id.
     around, inside
         Where a step has sent one event to several followers, or several events on: the scope of the event that it got,
         and the ids of the joins whose parts are all of this one. The others belong to the scope around.
@@ -26,7 +26,7 @@ class JoinScope:
 
     def __init__(
         self,
-        across: bool,
+        across: frozenset[int],
         around: JoinScope | None = None,
         inside: frozenset[int] = frozenset(),
         item: tuple[str, int] = ("", 0),

@@ -11,6 +11,7 @@ import sys
 import sysconfig
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 _PLAIN = frozenset({"builtins", "collections", "datetime", "decimal", "enum", "fractions", "re", "types", "uuid"})
@@ -21,21 +22,22 @@ _OF_DATA = frozenset(
 _COMPUTING = frozenset(
     [
         *("abs", "add", "all", "any", "argmax", "argmin", "argsort", "asof", "assign", "astype", "at", "between"),
-        *("bfill", "capitalize", "casefold", "cat", "ceil", "clip", "combine_first", "conj", "contains", "copy"),
-        *("corr", "count", "cov", "cummax", "cummin", "cumprod", "cumsum", "day_name", "describe", "diagonal"),
-        *("diff", "div", "divide", "dot", "drop", "drop_duplicates", "dropna", "duplicated", "endswith", "eq"),
-        *("equals", "ffill", "fillna", "filter", "find", "findall", "first_valid_index", "flatten", "floor"),
-        *("floordiv", "fullmatch", "ge", "get", "get_loc", "groupby", "gt", "head", "iat", "idxmax", "idxmin"),
-        *("iloc", "infer_objects", "interpolate", "isalnum", "isalpha", "isdecimal", "isdigit", "isin", "islower"),
-        *("isna", "isnull", "isnumeric", "isoformat", "isspace", "istitle", "isupper", "item", "items", "iterrows"),
-        *("keys", "kurt", "last_valid_index", "le", "len", "loc", "lower", "lstrip", "lt", "map", "mask", "match"),
-        *("max", "mean", "median", "min", "mod", "mode", "month_name", "mul", "multiply", "ne", "nlargest"),
-        *("nonzero", "normalize", "notna", "notnull", "nsmallest", "nth", "nunique", "pct_change", "pow", "prod"),
-        *("product", "ptp", "quantile", "rank", "ravel", "rename", "replace", "reset_index", "reshape", "rolling"),
-        *("round", "rsplit", "rstrip", "searchsorted", "select_dtypes", "sem", "set_index", "shift", "size", "skew"),
-        *("slice", "sort", "sort_index", "sort_values", "split", "squeeze", "startswith", "std", "strftime", "strip"),
-        *("sub", "subtract", "sum", "swapaxes", "swapcase", "tail", "take", "title", "to_dict", "to_list"),
-        *("to_numpy", "to_pydatetime", "tobytes", "tolist", "total_seconds", "trace", "transpose", "truediv"),
+        *("bfill", "capitalize", "casefold", "cat", "ceil", "clip", "combine_first", "conj", "conjugate", "contains"),
+        *("copy", "corr", "count", "cov", "cummax", "cummin", "cumprod", "cumsum", "date", "day_name", "describe"),
+        *("diagonal", "diff", "div", "divide", "dot", "drop", "drop_duplicates", "dropna", "duplicated", "endswith"),
+        *("eq", "equals", "expanding", "ffill", "fillna", "filter", "find", "findall", "first", "first_valid_index"),
+        *("flatten", "floor", "floordiv", "fullmatch", "ge", "get", "get_group", "get_loc", "groupby", "gt", "head"),
+        *("iat", "idxmax", "idxmin", "iloc", "infer_objects", "interpolate", "is_integer", "isalnum", "isalpha"),
+        *("isdecimal", "isdigit", "isin", "islower", "isna", "isnull", "isnumeric", "isocalendar", "isoformat"),
+        *("isspace", "istitle", "isupper", "item", "items", "iterrows", "keys", "kurt", "last", "last_valid_index"),
+        *("le", "len", "loc", "lower", "lstrip", "lt", "map", "mask", "match", "max", "mean", "median", "min", "mod"),
+        *("mode", "month_name", "mul", "multiply", "ne", "nlargest", "nonzero", "normalize", "notna", "notnull"),
+        *("nsmallest", "nth", "nunique", "pct_change", "pow", "prod", "product", "ptp", "quantile", "rank", "ravel"),
+        *("rename", "replace", "reset_index", "reshape", "rolling", "round", "rsplit", "rstrip", "searchsorted"),
+        *("select_dtypes", "sem", "set_index", "shift", "size", "skew", "slice", "sort", "sort_index", "sort_values"),
+        *("split", "squeeze", "startswith", "std", "strftime", "strip", "sub", "subtract", "sum", "swapaxes"),
+        *("swapcase", "tail", "take", "timestamp", "title", "to_dict", "to_frame", "to_list", "to_numpy"),
+        *("to_period", "to_pydatetime", "tobytes", "tolist", "total_seconds", "trace", "transpose", "truediv"),
         *("truncate", "tz_convert", "tz_localize", "unique", "upper", "value_counts", "values", "var", "weekday"),
         *("where", "xs"),
     ]
@@ -61,7 +63,9 @@ def why_not(owner: Any, name: str, value: Any) -> str:
     """
     if not callable(value):
         return ""
-    package = _module_of(owner, name).partition(".")[0]
+    if not isinstance(owner, type) and (of := given_by(owner, name, value)) is not owner:
+        owner, name = of, getattr(value, "__name__", name)
+    package = _module_of(owner, name, value).partition(".")[0]
     if package in _PLAIN:
         return ""
     if name in _COMPUTING and package in _OF_DATA:
@@ -72,14 +76,21 @@ def why_not(owner: Any, name: str, value: Any) -> str:
     return f"the method {name} of a {kind.__name__} may do more than compute; call a function of your own instead"
 
 
-def _module_of(owner: Any, name: str) -> str:
-    """Return the module of the class that has an attribute: a class of the user's may have inherited it."""
+def _module_of(owner: Any, name: str, value: Any) -> str:
+    """Return the module of the class that has an attribute, which the user's own may inherit, or else its own."""
     kind = owner if isinstance(owner, type) else type(owner)
     for base in kind.__mro__:
         if name in vars(base):
             return str(base.__module__)
-    own = getattr(owner, "__dict__", {}).get(name)
-    return str(getattr(own, "__module__", None) or kind.__module__)
+    return str(getattr(value, "__module__", None) or kind.__module__)
+
+
+def given_by(owner: Any, name: str, value: Any) -> Any:
+    """Return whose method a value is: of what an object hands on, or holds as an item, by a name of the object's."""
+    of = getattr(value, "__self__", None)
+    if of is None or isinstance(of, ModuleType) or any(name in vars(base) for base in type(owner).__mro__):
+        return owner
+    return of
 
 
 @lru_cache(maxsize=256)

@@ -83,8 +83,8 @@ class Program:
         # the steps that join branches, and those of them without which there is no answer
         self.joins: tuple[BoundStep, ...] = ()
         self.decisive: frozenset[BoundStep] = frozenset()
-        # whether a step on the way to a join may hold a part of an event back until another run
-        self.joins_across = False
+        # the ids of the joins on the way to which a step may hold a part of an event back until another run
+        self.joins_across: frozenset[int] = frozenset()
         self._behind: dict[str, frozenset[int]] = {}
         # the only segment, where there is no more to it than that
         self.straight: Segment | None = None
@@ -188,7 +188,9 @@ def _find_joins(program: Program) -> None:
     if holders:
         past = _reached_from(program, program.starts, {id(segment) for segment in holders})
         late = _reached_from(program, [follower for segment in holders for follower in segment.next], set())
-        program.joins_across = any(segment in past and segment in late for segment in joins)
+        program.joins_across = frozenset(
+            id(segment.steps[0].object) for segment in joins if segment in past and segment in late
+        )
     if program.answers:
         ends = _leading_to([segment for segment in everything if segment.rank is not None], everything)
         program.decisive = frozenset(segment.steps[0] for segment in joins if id(segment) in ends)

@@ -292,7 +292,7 @@ class Merge(LibraryStep):
     def _key_of(self, event: Any) -> Hashable:
         """Return what the parts of one event have in common: the run that they are in, or else the event's id."""
         scope = event._joins
-        if scope is not None and self._by_branch and not scope.across:
+        if scope is not None and self._by_branch and id(self) not in scope.across:
             return scope if scope.around is None else scope.of(self)  # type: ignore[no-any-return]
         event_id: str = event.event_id or event.id
         return event_id

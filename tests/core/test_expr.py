@@ -322,6 +322,11 @@ def test_what_a_notebook_puts_into_the_namespace_is_refused(module):
         "(set([(((0,) * 1000,) * 1000,) * 1000]))",
         "([[[[0] * 1000] * 1000] * 1000].index([[[0] * 1000] * 1000] * 1000))",
         "(round(10 ** 5000, -10 ** 9))",
+        "(max([10 ** 9], key='x'.center))",
+        "(sorted([10 ** 9], key=(1).to_bytes))",
+        "(''.join({i: s for s in ['a' * 99999] for i in 'bcdefghij'}.values()))",
+        "(sum({i: t for t in [(1,) * 99999] for i in 'bcdefghij'}.values(), ()))",
+        "(('\\t' * 20000).encode().expandtabs(99999))",
         "('a\\ta'.expandtabs(tabsize=10 ** 9))",
     ],
 )

@@ -210,6 +210,19 @@ def test_a_second_part_from_one_branch_fails_whatever_comes_first(later: bool) -
     assert join_of(server).pending == 0
 
 
+def test_a_batch_on_the_way_to_one_join_does_not_change_another() -> None:
+    graph = new_flow()
+    rows = graph.to("FlatMap", "rows", _fn="([{'x': i} for i in event])")
+    rows.to(name="quick", handler=soon)
+    rows.to(name="slow", handler=wait_by)
+    got: list[Any] = []
+    graph.add_step("Merge", name="join", after=["quick", "slow"]).to(name="end", handler=got.append).respond()
+    rows.to("Batch", "batch", max_events=1).to(name="first", handler="(event[0])")
+    graph.add_step("Merge", name="other", after=["first", "slow"])
+    graph.to_mock_server().test(body=[0, 1, 2])
+    assert sorted(got, key=lambda body: body["a"]) == [both(i) for i in range(3)]
+
+
 def test_a_join_of_one_step_lets_all_through() -> None:
     graph = new_flow()
     graph.to(name="a", handler="({'a': 1})")
