@@ -132,11 +132,10 @@ def make_program(
 
 def _hop(source: BoundStep, target: Segment) -> Segment:
     """Return a segment that stands on an edge, and notes where the event comes from: for a record, and for joins."""
-    # a handler stands for the branch that failed, whichever that was
-    branch = None if source.kind == "error_step" else source.path
 
     def run(body: Any, event: Any, trace: Any) -> Any:
-        event._branch = branch
+        # what an error handler sent on stands for the branch that failed, whichever way it took from there
+        event._branch = source.path if event.error is None else None
         if trace is not None:
             trace.came(event, source)
         return body

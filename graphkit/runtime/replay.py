@@ -110,7 +110,7 @@ class Replay:
                     scopes[items[:end]] = answers.scope_of_item(program, path, scopes[items[: end - 1]], number)
             event._joins = scopes[items]
             source = self._bound.steps.get(arrival.source)
-            event._branch = None if source is None or source.kind == "error_step" else source.path
+            event._branch = None if source is None or event.error is not None else source.path
         try:
             await self._walk(program, depth, run, answers)
         except BaseException:

@@ -140,14 +140,15 @@ class Naive:
                 self.offers.append((1, result))
             elif step.kind.startswith("handler") and not followers:
                 self.offers.append((0 if step.name == self.flow.catch else 2, result))
-            self.fan(followers, result, caught, (*items, (step.name, self.times)), step.name)
+            handled = source.startswith("handled") or step.kind.startswith("handler")
+            self.fan(followers, result, caught, (*items, (step.name, self.times)), f"{'handled ' * handled}{step.name}")
 
     def call(self, step: Drawn, body: Any, items: tuple[tuple[str, int], ...], source: str) -> list[Any]:
         if step.kind == "merge":
             key = (step.name, *(item for item in items if not self.passes(step.name, item[0])))
             parts = self.parts.setdefault(key, {})
             # a handler stands for the branch that failed
-            slot = len(parts) if self.flow.steps[source].kind.startswith("handler") else source
+            slot = len(parts) if source.startswith("handled") else source
             if slot in parts or key in self.whole:
                 raise Broken(DOUBLED)
             parts[slot] = body

@@ -223,6 +223,28 @@ def test_a_batch_on_the_way_to_one_join_does_not_change_another() -> None:
     assert sorted(got, key=lambda body: body["a"]) == [both(i) for i in range(3)]
 
 
+def test_an_error_handler_may_lead_to_the_other_branch() -> None:
+    def fails(body: Any) -> Any:
+        raise ValueError("no")
+
+    graph = new_flow()
+    start = graph.to(name="start", handler="(event)")
+    start.to(name="first", handler=fails).error_handler("instead", handler="({'x': 5})", before="second")
+    start.to(name="second", handler="({'second': event['x']})")
+    got: list[Any] = []
+
+    class Both(Merge):
+        def merge(self, events: list[Any]) -> Any:
+            got.append(list(events))
+            return events[0]
+
+    graph.add_step(Both, name="join", after=["first", "second"])
+    server = graph.to_mock_server()
+    server.test(body={"x": 1})
+    at_once(server, [Event({"x": 1})])
+    assert got == [[{"second": 5}, {"second": 1}]] * 2
+
+
 def test_a_join_of_one_step_lets_all_through() -> None:
     graph = new_flow()
     graph.to(name="a", handler="({'a': 1})")
